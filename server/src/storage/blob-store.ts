@@ -1,0 +1,37 @@
+import type { Readable } from 'node:stream'
+
+/** Where finished files live. Two drivers (disk, S3) obey one suite: `blob-store.contract.ts`. */
+export interface BlobStore {
+  /**
+   * Publishes a staged file under `key`, atomically and durably (fsynced): a reader sees all of it or nothing.
+   * NEVER overwrites: `exists` when the key is taken (by whatever bytes), and then nothing is changed.
+   */
+  publish(staged: StagedFile, key: string, info: { mime: string }): Promise<'published' | 'exists'>
+  /** Writes a stream to a private place, hashing as it goes. Fails with `StageTooLarge` past `maxBytes`. */
+  stage(source: Readable | AsyncIterable<Uint8Array>, options: { maxBytes: number; signal?: AbortSignal }): Promise<StagedFile>
+  head(key: string): Promise<{ bytes: number; modifiedAt: Date } | null>
+  /** Bytes `start..end` inclusive (whole file without range). Null when missing. */
+  get(key: string, range?: { start: number; end: number }): Promise<Readable | null>
+  delete(key: string): Promise<void>
+  list(prefix: string): AsyncIterable<{ key: string; bytes: number }>
+  /** A time-limited address served by the store itself, or null when the caller must stream (disk). */
+  sign(key: string, options: { expiresSec: number; downloadName?: string }): Promise<string | null>
+}
+
+/** A received file that nobody else can see yet. `path` is a local file, so that probes may read it. */
+export interface StagedFile {
+  path: string
+  bytes: number
+  /** Lower-case hex. */
+  sha256: string
+  discard(): Promise<void>
+}
+
+export class StageTooLarge extends Error {
+  readonly maxBytes: number
+  constructor(maxBytes: number) {
+    super(`larger than ${maxBytes} bytes`)
+    this.name = 'StageTooLarge'
+    this.maxBytes = maxBytes
+  }
+}
