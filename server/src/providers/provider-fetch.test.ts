@@ -15,8 +15,9 @@ afterEach(async () => {
   await server.close()
 })
 
+const never = new AbortController().signal
 const post = (url: string, more: Partial<ProviderFetchInit> = {}) =>
-  http.fetch(url, { method: 'POST', headers: {}, body: '{}', signal: new AbortController().signal, timeoutMs: 5_000, ...more })
+  http.fetch(url, { method: 'POST', headers: {}, body: '{}', signal: never, timeoutMs: 5_000, ...more })
 const failure = (promise: Promise<unknown>): Promise<ProviderFetchError> =>
   promise.then(
     () => Promise.reject(new Error('did not fail')),
@@ -46,7 +47,7 @@ describe('a failure says whether anything was sent', () => {
   it('before: waiting for a free connection', async () => {
     const narrow = createProviderFetch({ connections: 1 })
     server.next({ hang: true })
-    const init = { method: 'POST' as const, headers: {}, body: '{}', signal: new AbortController().signal }
+    const init = { method: 'POST' as const, headers: {}, body: '{}', signal: never }
     const holder = failure(narrow.fetch(server.url, { ...init, timeoutMs: 300 }))
     expect(await failure(narrow.fetch(server.url, { ...init, timeoutMs: 60 }))).toMatchObject({ phase: 'before_send' })
     expect(await holder).toMatchObject({ phase: 'after_send' })
@@ -83,7 +84,9 @@ describe('an answer', () => {
 
   it('a redirect is refused and not followed', async () => {
     server.next({ status: 302, headers: { location: '/elsewhere' } })
-    expect(await failure(post(server.url))).toMatchObject({ phase: 'after_send', detail: expect.stringContaining('redirect') })
+    const refused = await failure(post(server.url))
+    expect(refused.phase).toBe('after_send')
+    expect(refused.detail).toContain('redirect')
     expect(server.requests).toHaveLength(1)
   })
 

@@ -42,7 +42,13 @@ export interface ProviderFetchOptions {
   connections?: number
 }
 
-export function createProviderFetch(options: ProviderFetchOptions = {}): { fetch: ProviderFetch; close(): Promise<void> } {
+export interface ProviderHttp {
+  fetch: ProviderFetch
+  /** Cuts whatever is still open. */
+  close(): Promise<void>
+}
+
+export function createProviderFetch(options: ProviderFetchOptions = {}): ProviderHttp {
   const maxBytes = options.maxBytes ?? 2 * 1024 * 1024
   const agent = new Agent({
     allowH2: false,

@@ -24,7 +24,7 @@ const model = (id: string, status: ModelInfo['status'], more: Partial<SunoModel>
   ...more,
 })
 
-export const SUNO_MODELS: readonly SunoModel[] = [
+const SUNO_MODELS: readonly SunoModel[] = [
   model('V6', 'current', { takesDuration: true }),
   model('V6_WILD', 'current', { takesDuration: true }),
   model('V6_MINI', 'current', { takesDuration: true }),

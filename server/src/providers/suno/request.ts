@@ -44,14 +44,16 @@ export function validateRequest(
   const errors: FieldError[] = []
   const wrong = (path: string, rule: string, message: string) => errors.push({ path, rule, message })
   const limit = (path: string, text: string, max: number, what: string) => {
-    if (text.length > max) wrong(path, 'max_length', `${what} may have at most ${max} characters; this has ${text.length}.`)
+    if (text.length <= max) return
+    wrong(path, 'max_length', `${what} may have at most ${max} characters; this has ${text.length}.`)
   }
 
   if (request.kind !== 'song') wrong('kind', 'one_of', 'Suno makes songs only.')
   const model = models.find((known) => known.id === (request.model ?? defaultModel))
   const offered = models.filter((known) => known.status !== 'retired').map((known) => known.id)
-  if (!model) wrong('model', 'one_of', `Unknown model; choose one of ${offered.join(', ')}.`)
-  else if (model.status === 'retired') wrong('model', 'retired', `${model.id} is retired; choose one of ${offered.join(', ')}.`)
+  const choose = `choose one of ${offered.join(', ')}.`
+  if (!model) wrong('model', 'one_of', `Unknown model; ${choose}`)
+  else if (model.status === 'retired') wrong('model', 'retired', `${model.id} is retired; ${choose}`)
 
   if (isCustom(request)) {
     if (request.instrumental && filled(request.lyrics)) wrong('lyrics', 'conflict', 'An instrumental has no lyrics.')
@@ -65,10 +67,10 @@ export function validateRequest(
       else limit('prompt', filled(request.prompt), model.style, 'The prompt, used as style,')
     }
   } else {
-    const idea = ideaText(request)
-    if (!filled(request.prompt)) wrong('prompt', 'required', 'Describe the song.')
-    else if (filled(request.prompt).length > IDEA_LIMIT) limit('prompt', filled(request.prompt), IDEA_LIMIT, 'The prompt')
-    else limit('prompt', idea, IDEA_LIMIT, 'Prompt, style and title together')
+    const prompt = filled(request.prompt)
+    if (!prompt) wrong('prompt', 'required', 'Describe the song.')
+    else if (prompt.length > IDEA_LIMIT) limit('prompt', prompt, IDEA_LIMIT, 'The prompt')
+    else limit('prompt', ideaText(request), IDEA_LIMIT, 'Prompt, style and title together')
   }
   limit('title', filled(request.title), TITLE_LIMIT, 'The title')
 
@@ -90,7 +92,7 @@ export function validateRequest(
 }
 
 /** The body of `POST /api/v1/generate`. */
-export function submitBody(request: GenerationRequest, defaultModel: string, callBackUrl: string): Record<string, unknown> {
+export function submitBody(request: GenerationRequest, defaultModel: string, callBackUrl: string): object {
   const common = {
     customMode: isCustom(request),
     instrumental: request.instrumental ?? false,
@@ -99,12 +101,14 @@ export function submitBody(request: GenerationRequest, defaultModel: string, cal
   }
   if (!common.customMode) return { ...common, prompt: ideaText(request) }
   const options = Object.entries(request.options ?? {}).filter(([name]) => isOption(name))
+  const isWeight = (name: string) => isOption(name) && OPTIONS[name] === weight
+  const rounded = options.map(([name, value]) => [name, isWeight(name) ? hundredths(value) : value])
   return {
     ...common,
     ...(common.instrumental ? {} : { prompt: request.lyrics }),
     style: filled(request.style) || filled(request.prompt),
     title: filled(request.title),
-    ...Object.fromEntries(options.map(([name, value]) => [name, /Weight$|Constraint$/.test(name) ? hundredths(value) : value])),
+    ...Object.fromEntries(rounded),
   }
 }
 

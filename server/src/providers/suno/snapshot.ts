@@ -7,7 +7,12 @@ import { SONGS_PER_REQUEST } from './models.ts'
  * A task's status as the engine understands it. Songs speak louder than the status: no file without an address,
  * and an address counts even where the status is unknown.
  */
-export function readSnapshot(status: string | null, songs: ProviderResult[], errorText: string, raw: unknown): Snapshot {
+export function readSnapshot(
+  status: string | null,
+  songs: ProviderResult[],
+  errorText: string,
+  raw: unknown,
+): Snapshot {
   const finished = songs.filter((song) => song.final).length
   const heard = songs.some((song) => song.final || song.previewUrl)
   const open = (): Snapshot => ({ status: heard ? 'partial' : 'running', results: songs, error: null, raw })

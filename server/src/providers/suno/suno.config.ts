@@ -3,7 +3,7 @@ import { setting, text, url } from '../../config/setting.ts'
 import { DEFAULT_MODEL } from './models.ts'
 
 /** `20/10s` → at most 20 in any 10 seconds. */
-export const rate = () =>
+const rate = () =>
   z
     .string()
     .optional()
@@ -17,7 +17,12 @@ export const rate = () =>
     })
 
 export const sunoSettings = {
-  sunoApiKey: setting({ env: 'SUNO_API_KEY', doc: 'Key of the Suno account at sunoapi.org.', schema: text(), secret: true }),
+  sunoApiKey: setting({
+    env: 'SUNO_API_KEY',
+    doc: 'Key of the Suno account at sunoapi.org.',
+    schema: text(),
+    secret: true,
+  }),
   sunoBaseUrl: setting({
     env: 'SUNO_BASE_URL',
     doc: 'Where the Suno endpoint is.',

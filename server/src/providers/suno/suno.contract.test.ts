@@ -19,7 +19,7 @@ providerContract('Suno', {
       { answer: { status: 503, text: '' }, code: 'unavailable' },
     ],
     refusalSaying: (echo) => body(400, { echo, callBackUrl: echo }, echo),
-    doubtful: [body(200), body(200, { taskId: '' }), body(409), { status: 500, json: { code: 500 } }, { status: 504, text: '' }],
+    doubtful: [body(200), body(200, { taskId: '' }), body(409), { ...body(500), status: 500 }, { status: 504 }],
     task: {
       life: [
         { json: record('PENDING') },

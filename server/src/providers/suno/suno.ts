@@ -58,7 +58,8 @@ export function createSuno(options: SunoOptions): Provider {
 
   const ask = (method: 'GET' | 'POST', path: string, signal: AbortSignal, body?: unknown): Promise<CallResult> => {
     const timeoutMs = method === 'POST' ? (options.submitTimeoutMs ?? 30_000) : (options.checkTimeoutMs ?? 15_000)
-    return callJson({ fetch, url: `${baseUrl}/api/v1${path}`, method, body, key: apiKey, signal, timeoutMs, now: now() })
+    const url = `${baseUrl}/api/v1${path}`
+    return callJson({ fetch, url, method, body, key: apiKey, signal, timeoutMs, now: now() })
   }
 
   return {
@@ -104,6 +105,10 @@ function readSubmit(answer: CallResult, codes: SunoCodes): SubmitOutcome {
     return { kind: 'unknown', error: providerError(code, said, retryAfterMs) }
   }
 
+  // 200 with a task, or "already exists" naming one: ours. A server error that names a task began it all the same.
+  if (body && taskId && (body.code === null ? isOk(status) : [200, 500, codes.alreadyExists].includes(body.code))) {
+    return { kind: 'accepted', taskId, raw }
+  }
   if (!isOk(status)) {
     // The body's own code names the reason where HTTP refused too; a 5xx stays doubtful whatever stands in it.
     const refusal = refusalByStatus(status)
@@ -111,15 +116,11 @@ function readSubmit(answer: CallResult, codes: SunoCodes): SubmitOutcome {
     return refused((body && meaning(body, codes)) ?? refusal)
   }
   // No envelope at all: something between us and the endpoint spoke, and the endpoint may have heard us.
-  if (!body || (body.code === null && !taskId)) return unknown('provider_malformed')
-  // 200 with a task, or "already exists" naming one: ours. A server error that names a task began it all the same.
-  if (taskId && (body.code === null || [200, 500, codes.alreadyExists].includes(body.code))) {
-    return { kind: 'accepted', taskId, raw }
-  }
+  if (!body || body.code === null) return unknown('provider_malformed')
   if (body.code === 200 || body.code === codes.alreadyExists) return unknown('provider_malformed')
   const reason = meaning(body, codes)
   if (reason) return refused(reason)
-  return body.code! >= 400 && body.code! < 500 ? refused('invalid_request') : unknown('provider_malformed')
+  return body.code >= 400 && body.code < 500 ? refused('invalid_request') : unknown('provider_malformed')
 }
 
 function readCheck(answer: CallResult, codes: SunoCodes): CheckOutcome {
@@ -138,7 +139,11 @@ function readCheck(answer: CallResult, codes: SunoCodes): CheckOutcome {
 }
 
 /** Which status a callback's type stands for. `text` and `first` may never come. */
-const CALLBACK_STATUS: Readonly<Record<string, string>> = { text: 'TEXT_SUCCESS', first: 'FIRST_SUCCESS', complete: 'SUCCESS' }
+const CALLBACK_STATUS: Readonly<Record<string, string>> = {
+  text: 'TEXT_SUCCESS',
+  first: 'FIRST_SUCCESS',
+  complete: 'SUCCESS',
+}
 
 function readCallback(callback: RawCallback, apiKey: string, codes: SunoCodes): CallbackReading | null {
   const json = parseJson(withoutKey(Buffer.from(callback.body).toString('utf8'), apiKey))
@@ -171,4 +176,4 @@ function meaning(body: Body, codes: SunoCodes): ProviderErrorCode | undefined {
 }
 
 const describe = (status: number, body: Body | null): string =>
-  body ? `HTTP ${status}, code ${body.code ?? 'none'}: ${body.message}` : `HTTP ${status} without the endpoint's envelope`
+  `HTTP ${status}${body ? `, code ${body.code ?? 'none'}: ${body.message}` : ' without an envelope'}`

@@ -1,6 +1,7 @@
 import { callJson, lostSubmit, providerError, refusalByStatus, type CallResult } from '../http-call.ts'
+import type { FieldError } from '../../kernel/errors.ts'
 import { sha256Hex } from '../../kernel/ids.ts'
-import type { Provider, ProviderResult, Snapshot } from '../provider.ts'
+import type { GenerationRequest, Provider, ProviderResult, Snapshot } from '../provider.ts'
 import type { ProviderFetch } from '../provider-fetch.ts'
 import { startFakeServer, type FakeServer } from './fake-server.ts'
 
@@ -47,7 +48,7 @@ export function createPollOnly({ apiKey, baseUrl, fetch, timeScale = 1 }: FakePr
     },
     account: `poll-only/${sha256Hex(apiKey).slice(0, 16)}`,
     resultCount: () => 1,
-    validate: ({ prompt }) => (prompt.trim() ? [] : [{ path: 'prompt', rule: 'required', message: 'Describe the song.' }]),
+    validate: needsPrompt,
     async submit(request, { signal }) {
       const answer = await ask('POST', '/tasks', signal, { prompt: request.prompt })
       if (answer.kind === 'lost') return lostSubmit(answer)
@@ -63,11 +64,14 @@ export function createPollOnly({ apiKey, baseUrl, fetch, timeScale = 1 }: FakePr
         return { kind: 'unreachable', error: providerError(code, `HTTP ${answer.status}`, answer.retryAfterMs) }
       }
       const state = field(answer.json, 'state')
-      if (typeof state !== 'string') return { kind: 'unreachable', error: providerError('provider_malformed', 'no state') }
+      if (typeof state !== 'string') {
+        return { kind: 'unreachable', error: providerError('provider_malformed', 'no state') }
+      }
       const files = field(answer.json, 'files')
       const status = STATES[state] ?? 'running'
       const results = Array.isArray(files) ? files.map(readFile) : []
-      const error = status === 'failed' ? providerError('provider_failed', String(field(answer.json, 'reason') ?? '')) : null
+      const reason = String(field(answer.json, 'reason') ?? '')
+      const error = status === 'failed' ? providerError('provider_failed', reason) : null
       return { kind: 'snapshot', snapshot: { status, results, error, raw: answer.raw } }
     },
     readCallback: () => null,
@@ -83,6 +87,9 @@ export function createPollOnly({ apiKey, baseUrl, fetch, timeScale = 1 }: FakePr
     },
   }
 }
+
+export const needsPrompt = ({ prompt }: GenerationRequest): FieldError[] =>
+  prompt.trim() ? [] : [{ path: 'prompt', rule: 'required', message: 'Say what is wanted.' }]
 
 export const field = (value: unknown, name: string): unknown =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
@@ -131,7 +138,8 @@ export async function startPollOnly(): Promise<FakePollOnly> {
   const tasks: PollOnlyTask[] = []
   const server = await startFakeServer((request) => {
     if (request.method === 'POST' && request.path === '/tasks') {
-      const task: PollOnlyTask = { id: `poll-${tasks.length + 1}`, prompt: request.json?.prompt, state: 'waiting', files: [] }
+      const id = `poll-${tasks.length + 1}`
+      const task: PollOnlyTask = { id, prompt: request.json?.prompt, state: 'waiting', files: [] }
       tasks.push(task)
       return { status: 201, json: { id: task.id } }
     }

@@ -9,7 +9,8 @@ const refusals = [
   { answer: { status: 429, json: {} }, code: 'rate_limited' as const },
   { answer: { status: 503, json: {} }, code: 'unavailable' as const },
 ]
-const doubtful = [{ status: 500, json: {} }, { status: 502, text: 'bad gateway' }, { status: 307, headers: { location: '/' } }]
+const redirect = { status: 307, headers: { location: '/' } }
+const doubtful = [{ status: 500, json: {} }, { status: 502, text: 'bad gateway' }, redirect]
 const refusalSaying = (echo: string) => ({ status: 400, json: { error: echo } })
 
 const base = 'https://files.example.com'

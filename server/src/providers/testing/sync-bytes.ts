@@ -2,7 +2,7 @@ import { callJson, lostSubmit, providerError } from '../http-call.ts'
 import { sha256Hex } from '../../kernel/ids.ts'
 import type { Provider } from '../provider.ts'
 import { startFakeServer, type FakeServer } from './fake-server.ts'
-import { field, refusal, type FakeProviderOptions } from './poll-only.ts'
+import { field, needsPrompt, refusal, type FakeProviderOptions } from './poll-only.ts'
 
 /** The third shape: the answer to the submit is the picture. Protocol: `POST /make {prompt}` → `{mime, base64}`. */
 export function createSyncBytes({ apiKey, baseUrl, fetch, timeScale = 1 }: FakeProviderOptions): Provider {
@@ -25,12 +25,18 @@ export function createSyncBytes({ apiKey, baseUrl, fetch, timeScale = 1 }: FakeP
     },
     account: `sync-bytes/${sha256Hex(apiKey).slice(0, 16)}`,
     resultCount: () => 1,
-    validate: ({ prompt }) => (prompt.trim() ? [] : [{ path: 'prompt', rule: 'required', message: 'Describe the picture.' }]),
+    validate: needsPrompt,
     async submit(request, { signal }) {
-      const url = `${baseUrl}/make`
-      const body = { prompt: request.prompt }
-      const call = { fetch, url, method: 'POST' as const, body, key: apiKey, signal, timeoutMs: 10_000, now: Date.now() }
-      const answer = await callJson(call)
+      const answer = await callJson({
+        fetch,
+        url: `${baseUrl}/make`,
+        method: 'POST',
+        body: { prompt: request.prompt },
+        key: apiKey,
+        signal,
+        timeoutMs: 10_000,
+        now: Date.now(),
+      })
       if (answer.kind === 'lost') return lostSubmit(answer)
       const base64 = field(answer.json, 'base64')
       const bytes = typeof base64 === 'string' ? Buffer.from(base64, 'base64') : null
