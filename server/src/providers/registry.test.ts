@@ -21,7 +21,8 @@ describe('the registry', () => {
     expect(registry.forAttempt('poll-only', 'poll-only/gone')).toBe(current)
   })
   it('a provider without a key is named', () => {
-    const missing = () => registry.forAttempt('suno', 'suno/x')
+    expect(registry.forAttempt('suno', 'suno/x')).toBeNull()
+    const missing = () => registry.get('suno')
     expect(missing).toThrow(AppError)
     expect(missing).toThrow(expect.objectContaining({ code: 'provider_not_configured', params: { provider: 'suno' } }))
   })

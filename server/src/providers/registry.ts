@@ -6,8 +6,9 @@ export interface Registry {
   readonly all: readonly Provider[]
   /** The provider for new work; AppError `provider_not_configured` when there is none. */
   get(providerId: string): Provider
-  /** The provider that made an attempt: by its pinned account, else (key replaced meanwhile) the current one. */
-  forAttempt(providerId: string, account: string): Provider
+  find(providerId: string): Provider | null
+  /** The provider that made an attempt: by its pinned account, else (key replaced meanwhile) the current one, else null. */
+  forAttempt(providerId: string, account: string): Provider | null
 }
 
 /** With several accounts of one provider the first is the current one; the others only finish what they began. */
@@ -27,6 +28,7 @@ export function createRegistry(providers: readonly Provider[]): Registry {
   return {
     all: [...current.values()],
     get,
-    forAttempt: (providerId, account) => byAccount.get(`${providerId}\n${account}`) ?? get(providerId),
+    find: (providerId) => current.get(providerId) ?? null,
+    forAttempt: (providerId, account) => byAccount.get(`${providerId}\n${account}`) ?? current.get(providerId) ?? null,
   }
 }

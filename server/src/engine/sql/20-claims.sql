@@ -1,0 +1,50 @@
+-- A worker takes due generations: whoever holds the lease is alone with the row until it lapses. A lease that is let
+-- lapse makes the row due again by itself; the fence tells the old owner's writes from the new one's.
+create or replace function reprise.claim_generations(p_owner text, p_limit int, p_lease_ms int)
+returns table (id uuid, fence bigint) language sql as $$
+  update reprise.generations g set lease_owner = p_owner, lease_until = reprise.now() + p_lease_ms * interval '1 millisecond', fence = g.fence + 1
+  from (
+    select d.id from reprise.generations d
+    where d.next_at <= reprise.now() and (d.lease_until is null or d.lease_until <= reprise.now())
+    order by d.next_at limit p_limit for update skip locked
+  ) due
+  where g.id = due.id
+  returning g.id, g.fence
+$$;
+
+create or replace function reprise.claim_results(p_owner text, p_limit int, p_lease_ms int)
+returns table (id uuid, fence bigint, generation_id uuid, role text, index int, source_url text, staged_key text,
+  provider_duration_ms int, tries int, user_id uuid, kind text, final_id uuid) language sql as $$
+  update reprise.results r set lease_owner = p_owner, lease_until = reprise.now() + p_lease_ms * interval '1 millisecond', fence = r.fence + 1
+  from (
+    select d.id from reprise.results d
+    where d.next_at <= reprise.now() and (d.lease_until is null or d.lease_until <= reprise.now())
+    -- files that gate completion come before covers
+    order by d.next_at, d.role desc limit p_limit for update skip locked
+  ) due, reprise.generations g
+  where r.id = due.id and g.id = r.generation_id
+  returning r.id, r.fence, r.generation_id, r.role, r.index, r.source_url, r.staged_key, r.provider_duration_ms, r.tries, g.user_id, g.kind,
+    (select f.id from reprise.results f where f.generation_id = r.generation_id and f.role = 'final' and f.index = r.index)
+$$;
+
+-- Renews the leases that one node holds, in one statement per table; answers those that are still its own.
+create or replace function reprise.renew_leases(p_generations uuid[], p_generation_fences bigint[], p_results uuid[], p_result_fences bigint[], p_lease_ms int)
+returns table (id uuid) language sql as $$
+  with generations as (
+    update reprise.generations g set lease_until = reprise.now() + p_lease_ms * interval '1 millisecond'
+    from unnest(p_generations, p_generation_fences) as h (id, fence) where g.id = h.id and g.fence = h.fence and g.lease_until is not null
+    returning g.id
+  ), results as (
+    update reprise.results r set lease_until = reprise.now() + p_lease_ms * interval '1 millisecond'
+    from unnest(p_results, p_result_fences) as h (id, fence) where r.id = h.id and r.fence = h.fence and r.lease_until is not null
+    returning r.id
+  )
+  select id from generations union all select id from results
+$$;
+
+-- A node that shuts down gives back what it has not begun; a POST in flight keeps its lease and is waited for.
+create or replace function reprise.release_leases(p_generations uuid[], p_generation_fences bigint[], p_results uuid[], p_result_fences bigint[])
+returns void language sql as $$
+  update reprise.generations g set lease_until = null from unnest(p_generations, p_generation_fences) as h (id, fence) where g.id = h.id and g.fence = h.fence;
+  update reprise.results r set lease_until = null from unnest(p_results, p_result_fences) as h (id, fence) where r.id = h.id and r.fence = h.fence;
+$$;

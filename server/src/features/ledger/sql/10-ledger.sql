@@ -1,0 +1,77 @@
+-- Sets tokens aside for a generation: one hold, one item per result. False when the wallet has too little; the caller
+-- then writes nothing else. The wallet row is locked first: two requests of one user follow one another.
+create or replace function reprise.hold_tokens(p_user uuid, p_generation uuid, p_per_item bigint, p_items int) returns boolean language plpgsql as $$
+declare
+  total bigint := p_per_item * p_items;
+begin
+  perform 1 from reprise.wallets where user_id = p_user and available >= total for update;
+  if not found and total > 0 then
+    return false;
+  end if;
+  if total > 0 then
+    insert into reprise.ledger_transfers (user_id, kind, from_account, to_account, amount, generation_id, reason, actor)
+      values (p_user, 'hold', 'available', 'held', total, p_generation, 'generation accepted', 'reprise');
+  end if;
+  insert into reprise.hold_items (generation_id, index, user_id, amount)
+    select p_generation, i, p_user, p_per_item from generate_series(0, p_items - 1) i;
+  return true;
+end $$;
+
+-- Ends hold items, each exactly once (`guard_item` and `one_settlement` refuse a second time).
+-- p: [{"generationId", "index", "end": "captured" | "released", "reason"}]
+create or replace function reprise.settle_items(p jsonb) returns void language plpgsql as $$
+begin
+  with ends as (
+    select * from jsonb_to_recordset(p) as e ("generationId" uuid, index int, "end" text, reason text)
+  ), moved as (
+    update reprise.hold_items h set state = e."end", settled_at = reprise.now()
+    from ends e where h.generation_id = e."generationId" and h.index = e.index
+    returning h.generation_id, h.index, h.user_id, h.amount, h.state, e.reason
+  )
+  insert into reprise.ledger_transfers (user_id, kind, from_account, to_account, amount, generation_id, item_index, reason, actor)
+  select user_id, case state when 'captured' then 'capture' else 'release' end, 'held', case state when 'captured' then 'revenue' else 'available' end,
+    amount, generation_id, index, reason, 'reprise'
+  from moved where amount > 0 order by user_id, generation_id, index;
+end $$;
+
+create or replace function reprise.open_wallet(p_user uuid) returns void language sql as $$
+  insert into reprise.wallets (user_id) values (p_user) on conflict do nothing
+$$;
+
+-- What one result costs: the most specific price wins.
+create or replace function reprise.price_of(p_kind text, p_provider text, p_model text) returns bigint language sql stable as $$
+  select tokens from reprise.prices
+  where kind = p_kind and provider in (p_provider, '*') and model in (p_model, '*')
+  order by (provider = p_provider) desc, (model = p_model) desc limit 1
+$$;
+
+-- Every transfer as the two entries that it is. The sum over all entries is zero.
+create or replace view reprise.ledger_entries as
+  select id as transfer_id, user_id, from_account as account, -amount as amount, kind, generation_id, item_index, reason, actor, at from reprise.ledger_transfers
+  union all
+  select id, user_id, to_account, amount, kind, generation_id, item_index, reason, actor, at from reprise.ledger_transfers;
+
+-- The promises about tokens, as rows that break them; empty when all is well.
+create or replace view reprise.ledger_violations as
+  select 'wallet differs from its entries' as promise, w.user_id, null::uuid as generation_id
+  from reprise.wallets w
+  left join (
+    select user_id, sum(amount) filter (where account = 'available') as available, sum(amount) filter (where account = 'held') as held
+    from reprise.ledger_entries group by user_id
+  ) e using (user_id)
+  where w.available <> coalesce(e.available, 0) or w.held <> coalesce(e.held, 0)
+  union all
+  select 'held tokens differ from open items', w.user_id, null
+  from reprise.wallets w
+  left join (select user_id, sum(amount) as open from reprise.hold_items where state = 'open' group by user_id) h using (user_id)
+  where w.held <> coalesce(h.open, 0)
+  union all
+  select 'final generation with open items', g.user_id, g.id
+  from reprise.generations g join reprise.hold_items h on h.generation_id = g.id and h.state = 'open'
+  where g.state in ('complete', 'failed', 'timed_out') or (g.state = 'cancelled' and g.deadline_at < reprise.now() - interval '1 minute')
+  union all
+  select 'item and result disagree', g.user_id, g.id
+  from reprise.generations g
+  join reprise.hold_items h on h.generation_id = g.id
+  join reprise.results r on r.generation_id = g.id and r.role = 'final' and r.index = h.index
+  where (h.state = 'captured') is distinct from (coalesce(r.settled, '') = 'kept') or (h.state = 'released') is distinct from (coalesce(r.settled, '') = 'lost');
