@@ -23,6 +23,20 @@ export const setting = <T>(definition: Setting<T>): Setting<T> => definition
 
 /** Common shapes of settings. Each reads text and names what it expected. */
 export const text = () => z.string().optional()
+/** Text that is there, by its default at least. */
+export const requiredText = () =>
+  text().transform((value, context) => {
+    if (value) return value
+    context.addIssue({ code: 'custom', message: 'must be set' })
+    return z.NEVER
+  })
+/** A signing secret: too short a one can be guessed. */
+export const secretText = (minBytes: number) =>
+  text().transform((value, context) => {
+    if (value === undefined || Buffer.byteLength(value) >= minBytes) return value
+    context.addIssue({ code: 'custom', message: `expected at least ${minBytes} bytes, e.g. from: openssl rand -hex 32` })
+    return z.NEVER
+  })
 export const flag = () =>
   z
     .string()
@@ -83,7 +97,8 @@ export function readSettings<S extends Settings>(settings: S, env: Record<string
   const values: Record<string, unknown> = {}
   const problems: string[] = []
   for (const [name, definition] of Object.entries(settings)) {
-    const raw = [definition.env, ...(definition.aliases ?? [])].map((key) => env[key]).find((value) => value !== undefined && value !== '')
+    const names = [definition.env, ...(definition.aliases ?? [])]
+    const raw = names.map((name) => env[name]).find((value) => value !== undefined && value !== '')
     const result = definition.schema.safeParse(raw ?? definition.default)
     if (result.success) values[name] = result.data
     else {

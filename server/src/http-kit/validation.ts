@@ -1,0 +1,67 @@
+import type { z } from '@hono/zod-openapi'
+import type { Hook } from '@hono/zod-openapi'
+import { AppError, type FieldError } from '../kernel/errors.ts'
+import { fieldText, isFieldRule, type FieldRule, type Language, type Params } from '../texts/texts.ts'
+import type { AppEnv } from './app-env.ts'
+
+/**
+ * Validation of every route: 422 with one entry per wrong field. A wrong path parameter names nothing that exists,
+ * so it is 404 like any other missing thing.
+ */
+// eslint-disable-next-line -- the library types this hook with any
+export const validationHook: Hook<any, AppEnv, any, any> = (result, c) => {
+  if (result.success) return
+  if (result.target === 'param') throw new AppError('not_found')
+  // The validator also hands over what was sent, which its type does not say.
+  const sent = (result as { data?: unknown }).data
+  throw new AppError('validation_failed', {}, fieldErrors(result.error, sent, c.get('language') ?? 'en'))
+}
+
+/** What zod found, in our words. `sent` tells a missing field from a wrong one. */
+export function fieldErrors(error: z.ZodError, sent: unknown, language: Language): FieldError[] {
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.map(String)
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => field([...path, key], 'unknown_key', language))
+    const { rule, params, message } = ruleOf(issue, valueAt(sent, issue.path) === undefined)
+    return [field(path, rule, language, params, message)]
+  })
+}
+
+const field = (path: string[], rule: string, language: Language, params?: Params, message?: string): FieldError => ({
+  path: path.join('.'),
+  rule,
+  message: message ?? fieldText(language, isFieldRule(rule) ? rule : 'invalid', params),
+})
+
+function ruleOf(issue: z.core.$ZodIssue, missing: boolean): { rule: string; params?: Params; message?: string } {
+  const rule = (name: FieldRule, params?: Params) => ({ rule: name, params })
+  switch (issue.code) {
+    case 'invalid_type':
+      return missing ? rule('required') : rule('type', { expected: issue.expected })
+    case 'invalid_value':
+      return missing ? rule('required') : rule('choice', { choices: issue.values.map(String).join(', ') })
+    case 'invalid_union':
+      return missing ? rule('required') : rule('invalid')
+    case 'too_small':
+      return rule('too_small', { minimum: String(issue.minimum) })
+    case 'too_big':
+      return rule('too_big', { maximum: String(issue.maximum) })
+    case 'invalid_format':
+      return rule('format', { format: issue.format })
+    case 'custom': {
+      // `.refine(…, { message, params: { rule } })` names a rule of its own.
+      const own: unknown = issue.params?.['rule']
+      return { rule: typeof own === 'string' ? own : 'invalid', message: issue.message }
+    }
+    default:
+      return rule('invalid')
+  }
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined),
+    value,
+  )
+}
