@@ -1,0 +1,62 @@
+import { stripTags } from '../faults.ts'
+import type { FileMemory } from '../memory.ts'
+import { fileSeconds } from '../music/length.ts'
+import type { Studio } from '../music/studio.ts'
+import { id3Tag } from '../music/tag.ts'
+import { drawCover, signJpeg } from '../pictures/cover.ts'
+import { createDice, hash32 } from '../random.ts'
+import type { SunoTask } from './task.ts'
+
+export interface SongOptions {
+  seed: string
+  /** Shortest and longest song, seconds. */
+  songSeconds: readonly [number, number]
+  /** How many different songs exist; 0 = one for each prompt. */
+  songPool: number
+}
+
+/** What tells one piece of music from another: two variants of one prompt are two pieces. */
+function songSeed({ seed, songPool }: SongOptions, text: string, index: number): string {
+  const clean = stripTags(text)
+  return songPool > 0 ? `${seed}|pool ${hash32(clean) % songPool}|${index}` : `${seed}|${clean}|${index}`
+}
+
+/** The exact length its file will have, known before it is rendered. */
+export function songLength(options: SongOptions, text: string, index: number): number {
+  const [low, high] = options.songSeconds
+  return fileSeconds(createDice(`length|${songSeed(options, text, index)}`).between(low, high))
+}
+
+/** The true files of a task. Made at first need, kept in memory, the same bytes whenever made again. */
+export function createSongFiles(options: SongOptions, memory: FileMemory, studio: Studio) {
+  const pooled = options.songPool > 0
+
+  const sound = (task: SunoTask, index: number, seconds: number) => {
+    const seed = songSeed(options, task.text, index)
+    const style = pooled ? '' : task.style
+    return memory.get(`song|${seed}|${seconds}`, () => studio.render({ seed, style, seconds }))
+  }
+  const audio = async (task: SunoTask, index: number, share: number) => {
+    const { id, durationSec } = task.songs[index]!
+    const bytes = await sound(task, index, durationSec * share)
+    // A provider's file names its song; this also keeps files distinct that share a sound.
+    return Buffer.concat([id3Tag({ title: task.title, style: task.style, id }), bytes])
+  }
+
+  return {
+    audio: (task: SunoTask, index: number) => audio(task, index, 1),
+    shortAudio: (task: SunoTask, index: number) => audio(task, index, 0.5),
+    /** The bare sound: never equal to the finished file, as a preview is not. */
+    stream: (task: SunoTask, index: number) => sound(task, index, task.songs[index]!.durationSec),
+    /** A stranger's file for altered callbacks. */
+    decoy: () => memory.get('decoy', () => studio.render({ seed: 'decoy', style: '', seconds: 2 })),
+    async cover(task: SunoTask, index: number) {
+      const seed = songSeed(options, task.text, index)
+      const title = pooled ? '' : task.title
+      const picture = await memory.get(`cover|${seed}|${title}`, () => drawCover(seed, title))
+      return signJpeg(picture, task.songs[index]!.id)
+    },
+  }
+}
+
+export type SongFiles = ReturnType<typeof createSongFiles>
