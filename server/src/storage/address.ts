@@ -22,8 +22,10 @@ const PLATFORM = new Set(['168.63.129.16', '100.100.100.200'])
 export function isInternalName(hostname: string): boolean {
   const name = hostname.replace(/\.+$/, '').toLowerCase()
   if (!name.includes('.')) return true
-  return /\.(localhost|local|localdomain|internal|intranet|lan|home|corp|home\.arpa|onion|test|invalid|example)$/.test(name)
+  return INTERNAL.test(name)
 }
+
+const INTERNAL = /\.(localhost|local|localdomain|internal|intranet|lan|home|corp|home\.arpa|onion|test|invalid|example)$/
 
 /** `host` without the brackets that URLs put around IPv6. */
 export const bareHost = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, '$1')

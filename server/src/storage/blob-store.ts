@@ -4,11 +4,15 @@ import type { Readable } from 'node:stream'
 export interface BlobStore {
   /**
    * Publishes a staged file under `key`, atomically and durably (fsynced): a reader sees all of it or nothing.
-   * NEVER overwrites: `exists` when the key is taken (by whatever bytes), and then nothing is changed.
+   * NEVER overwrites: `exists` when the key is taken (by whatever bytes), and then nothing is changed: the staged
+   * file is still there, for the caller to compare and discard. Published, it is used up.
    */
   publish(staged: StagedFile, key: string, info: { mime: string }): Promise<'published' | 'exists'>
   /** Writes a stream to a private place, hashing as it goes. Fails with `StageTooLarge` past `maxBytes`. */
-  stage(source: Readable | AsyncIterable<Uint8Array>, options: { maxBytes: number; signal?: AbortSignal }): Promise<StagedFile>
+  stage(
+    source: Readable | AsyncIterable<Uint8Array>,
+    options: { maxBytes: number; signal?: AbortSignal },
+  ): Promise<StagedFile>
   head(key: string): Promise<{ bytes: number; modifiedAt: Date } | null>
   /** Bytes `start..end` inclusive (whole file without range). Null when missing. */
   get(key: string, range?: { start: number; end: number }): Promise<Readable | null>

@@ -103,7 +103,7 @@ function mediaTypeOf(response: FetchResponse): string | null {
 }
 
 /** Error pages and error documents that come with status 200. */
-const PAGES = /^(text\/html|application\/xhtml\+xml|(application|text)\/(json|xml|javascript)|application\/[a-z.-]+\+json)$/
+const PAGES = /^(text\/html|(application|text)\/(json|xml|javascript)|application\/[a-z.-]+\+(json|xml))$/
 
 function problemOf(staged: StagedFile, response: FetchResponse): DownloadError | null {
   if (staged.bytes === 0) return new DownloadError('empty', 'no bytes')

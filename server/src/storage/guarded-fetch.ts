@@ -14,7 +14,14 @@ export const settings = {
   }),
 }
 
-export type FetchRefusal = 'unsafe_url' | 'too_large' | 'timeout' | 'stalled' | 'network' | 'too_many_redirects' | 'aborted'
+export type FetchRefusal =
+  | 'unsafe_url'
+  | 'too_large'
+  | 'timeout'
+  | 'stalled'
+  | 'network'
+  | 'too_many_redirects'
+  | 'aborted'
 
 /** Why a request gave no (whole) answer. Messages name the host at most, never path, query or headers. */
 export class FetchRefused extends Error {
@@ -73,7 +80,11 @@ export interface FetchResponse {
 
 export type GuardedFetch = ((url: string, options: FetchOptions) => Promise<FetchResponse>) & { close(): Promise<void> }
 
-type Resolve = (host: string, options: LookupOptions, done: (error: Error | null, found: LookupAddress[]) => void) => void
+type Resolve = (
+  host: string,
+  options: LookupOptions,
+  done: (error: Error | null, found: LookupAddress[]) => void,
+) => void
 
 /**
  * The only way out of the house. https to public addresses only: a literal address is checked before connecting, a

@@ -115,7 +115,8 @@ function hostileUrl(random: () => number, port: number): string {
       'fd00:ec2::254',
     )
   }
-  const dashedV6 = () => `v6-${one('::1', '::ffff:7f00:1', 'fe80::1', 'fd00::1', '64:ff9b::7f00:1').replaceAll(':', '-')}`
+  const dashedV6 = () =>
+    `v6-${one('::1', '::ffff:7f00:1', 'fe80::1', 'fd00::1', '64:ff9b::7f00:1').replaceAll(':', '-')}`
   const name = (): string =>
     one<() => string>(
       () => one('localhost', 'LOCALHOST', 'localhost.', 'sub.localhost', 'localhost.localdomain', 'router', 'db.local'),
@@ -137,8 +138,8 @@ function hostileUrl(random: () => number, port: number): string {
     () => `https://${one('cdn.example.com', 'user:password', 'a%40b')}@${host()}:${port}${path()}`,
     () => `https://127.0.0.1:${port}\\@cdn.example.com/`,
     () => `http://cdn${upTo(99)}.example.com/song.mp3`,
-    () => `${one('file', 'ftp', 'gopher', 'data', 'javascript', 'blob', 'ws', 'wss', 'jar', 'dict')}://${host()}:${port}/`,
-    () => one('', '/', '//', 'song.mp3', 'https://', 'https://[', 'https://%00/', 'file:///etc/passwd', 'data:,x', 'null'),
+    () => `${one('file', 'ftp', 'gopher', 'data', 'javascript', 'blob', 'ws', 'wss', 'jar')}://${host()}:${port}/`,
+    () => one('', '/', '//', 'song.mp3', 'https://', 'https://[', 'https://%00/', 'file:///etc/passwd', 'data:,x'),
     () => `//${host()}:${port}/`,
   )()
 }

@@ -11,16 +11,15 @@ export const isValidKey = (key: string): boolean => problemOf(key) === null
 
 /**
  * Keys are relative paths with `/` between segments: `tracks-audio/<user>/<track>.mp3`. At most 900 bytes, each
- * segment 1 to 200 bytes (a file name may have 255, an S3 key 1,024), no `.` or `..`, no backslash, nothing unprintable;
- * no segment starts with a dot, so that a store's own folders (`.staging`) can never be named. Throws `BadKey`.
+ * segment 1 to 200 bytes (a file name may have 255, an S3 key 1,024), no `.` or `..`, no backslash, nothing
+ * unprintable; no segment starts with a dot, so that a store's own folders (`.staging`) can never be named. Throws `BadKey`.
  */
 export function checkKey(key: string): void {
   const problem = problemOf(key)
   if (problem) throw new BadKey(problem)
 }
 
-// eslint-disable-next-line no-control-regex -- control characters are exactly what is refused here
-const UNPRINTABLE = /[\u0000-\u001f\u007f\\\u2028\u2029\ufffd]|\p{Cs}/u
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\\\u2028\u2029\ufffd]/u
 
 function problemOf(key: string): string | null {
   if (key === '') return 'empty'

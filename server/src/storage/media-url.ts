@@ -41,5 +41,6 @@ export function verifyMediaPath(
 /** Lengths go in too, so that no other split into bucket and path gives the same text. */
 function signature({ secret, bucket, path }: SignedMedia, expires: number): Buffer {
   if (!secret) throw new Error('media signing secret is empty')
-  return createHmac('sha256', secret).update(`media:${bucket.length}:${path.length}:${expires}:${bucket}/${path}`).digest()
+  const text = `media:${bucket.length}:${path.length}:${expires}:${bucket}/${path}`
+  return createHmac('sha256', secret).update(text).digest()
 }

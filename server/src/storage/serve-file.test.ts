@@ -135,7 +135,11 @@ describe('serving a stored file', () => {
 
   it('closes its file when the client hangs up', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 8 }, () => new Promise<IncomingMessage>((done) => httpGet(`${base}/song`, { agent: false }, done))),
+      Array.from({ length: 8 }, async () => {
+        const { promise, resolve } = Promise.withResolvers<IncomingMessage>()
+        httpGet(`${base}/song`, { agent: false }, resolve)
+        return promise
+      }),
     )
     for (const answer of answers) {
       answer.once('data', () => answer.destroy())

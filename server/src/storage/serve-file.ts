@@ -43,7 +43,8 @@ export async function serveFile(file: ServedFile): Promise<Response | null> {
   headers['content-type'] = file.mime
   if (file.downloadName !== undefined) headers['content-disposition'] = attachment(file.downloadName)
   const head = file.request.method === 'HEAD'
-  const range = head || !rangeStillHolds(asked.get('if-range'), etag) ? 'whole' : parseRange(asked.get('range'), file.bytes)
+  const mayBePart = !head && rangeStillHolds(asked.get('if-range'), etag)
+  const range = mayBePart ? parseRange(asked.get('range'), file.bytes) : 'whole'
   if (range === 'unsatisfiable') {
     headers['content-range'] = `bytes */${file.bytes}`
     headers['content-type'] = 'text/plain'
@@ -108,8 +109,9 @@ const rangeStillHolds = (ifRange: string | null, etag: string): boolean => ifRan
 
 /** RFC 6266: a plain name for old clients, the real one in UTF-8. */
 export function attachment(name: string): string {
-  const clean = name.replace(/[\u0000-\u001f\u007f/\\]/g, '_').toWellFormed().slice(0, 150) || 'download'
+  const clean = name.replace(/[\p{Cc}/\\]/gu, '_').slice(0, 150).toWellFormed() || 'download'
   const plain = clean.replace(/[^\x20-\x7e]/g, '_').replace(/["%]/g, '_')
-  const encoded = encodeURIComponent(clean.toWellFormed()).replace(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+  const hex = (letter: string) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`
+  const encoded = encodeURIComponent(clean).replace(/['()*]/g, hex)
   return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`
 }

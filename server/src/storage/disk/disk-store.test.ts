@@ -8,7 +8,8 @@ import { createDiskStore, type DiskStore } from './disk-store.ts'
 
 blobStoreContract('disk', async () => {
   const root = await mkdtemp(join(tmpdir(), 'reprise-disk-'))
-  return { store: createDiskStore({ root: join(root, 'made', 'on', 'demand') }), close: () => rm(root, { recursive: true }) }
+  const store = createDiskStore({ root: join(root, 'made', 'on', 'demand') })
+  return { store, close: () => rm(root, { recursive: true }) }
 })
 
 describe('disk store', () => {
@@ -48,7 +49,8 @@ describe('disk store', () => {
   })
 
   it('closes its file when a reader stops half way', async () => {
-    await store.publish(await store.stage(Readable.from([Buffer.alloc(3e6)]), { maxBytes: 1e7 }), 'big', { mime: 'x/y' })
+    const big = await store.stage(Readable.from([Buffer.alloc(3e6)]), { maxBytes: 1e7 })
+    await store.publish(big, 'big', { mime: 'x/y' })
     const stream = (await store.get('big'))!
     for await (const _ of stream) break
     await expect.poll(() => openFilesUnder(root)).toEqual([])
