@@ -1,0 +1,26 @@
+import { useI18n } from '../i18n/i18n.tsx'
+import { Button } from '../ui/button.tsx'
+import { Empty } from '../ui/empty.tsx'
+
+export function NotFound() {
+  const { t } = useI18n()
+  return (
+    <div className="sheet">
+      <Empty title={t('app.notFound')} text={t('app.notFoundHint')} />
+    </div>
+  )
+}
+
+/** A fault of the page itself, or a part of it that could not be fetched. */
+export function Crashed() {
+  const { t } = useI18n()
+  return (
+    <div className="sheet" role="alert">
+      <Empty title={t('app.crashed')} text={t('app.crashedHint')}>
+        <Button look="primary" onClick={() => location.reload()}>
+          {t('app.reload')}
+        </Button>
+      </Empty>
+    </div>
+  )
+}

@@ -1,0 +1,51 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { CreatePage } from '../features/generations/create-page.tsx'
+import { SignInPage } from '../features/session/sign-in-page.tsx'
+import { Crashed, NotFound } from './dead-ends.tsx'
+import { Shell } from './shell.tsx'
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Crashed })
+
+/** The first page is in the first download; the others come when they are asked for. */
+const routes = [
+  createRoute({ getParentRoute: () => root, path: '/', component: CreatePage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/sign-in',
+    component: SignInPage,
+    validateSearch: (search): { token?: string } => (search.token === undefined ? {} : { token: String(search.token) }),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/generations/$id',
+    component: lazyRouteComponent(() => import('../features/generations/generation-page.tsx'), 'GenerationPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/library',
+    component: lazyRouteComponent(() => import('../features/tracks/library-page.tsx'), 'LibraryPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/channels',
+    component: lazyRouteComponent(() => import('../features/channels/channels-page.tsx'), 'ChannelsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/wallet',
+    component: lazyRouteComponent(() => import('../features/wallet/wallet-page.tsx'), 'WalletPage'),
+  }),
+] as const
+
+export const router = createRouter({
+  routeTree: root.addChildren(routes),
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+  defaultErrorComponent: Crashed,
+})
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router
+  }
+}

@@ -1,0 +1,265 @@
+import { ChevronDown, LoaderCircle } from 'lucide-react'
+import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
+import { ApiProblem } from '../../app/api.ts'
+import { recall, remember } from '../../app/browser-memory.ts'
+import { problemText } from '../../app/problem-text.ts'
+import { priceOf, useInfo, usePrices } from '../../app/queries.ts'
+import { useI18n } from '../../i18n/i18n.tsx'
+import { Button } from '../../ui/button.tsx'
+import { Field } from '../../ui/field.tsx'
+import { Notice } from '../../ui/notice.tsx'
+import { RepeatSign } from '../../ui/repeat-sign.tsx'
+import { useOrder, type Order } from './generations.ts'
+import { emptyDraft, IDEA_LIMIT, lengthOf, LIMITS, orderOf, tooLong, type Draft } from './wishes.ts'
+
+const KEPT = 'reprise.draft'
+
+/** Where a song is asked for. What was typed survives a reload; the price stands beside the one button. */
+export function Composer() {
+  const i18n = useI18n()
+  const { t, tokens } = i18n
+  const [draft, setDraft] = useState<Draft>(keptDraft)
+  const [tried, setTried] = useState(false)
+  const [last, setLast] = useState<Order | null>(null)
+  const order = useOrder()
+  const form = useRef<HTMLFormElement>(null)
+  const prices = usePrices().data ?? []
+  const price = priceOf(prices, 'song', draft.model || undefined)
+  const models = modelNames(useInfo().data?.models, prices)
+  const [advanced, setAdvanced] = useState(() => hasAdvanced(draft))
+
+  useEffect(() => remember(KEPT, JSON.stringify(draft)), [draft])
+
+  const change = (part: Partial<Draft>) => {
+    setDraft((before) => ({ ...before, ...part }))
+    if (order.isError) order.reset()
+  }
+
+  const over = tooLong(draft)
+  const empty = draft.prompt.trim() === '' && draft.lyrics.trim() === ''
+  const problem = order.error instanceof ApiProblem ? order.error : undefined
+  const mistake = (field: keyof Draft): string | undefined => {
+    if (over[field] !== undefined) return t('problem.tooLong', { n: over[field] })
+    if (field === 'prompt' && tried && empty) return t('problem.required')
+    return problem?.fields.find((one) => one.path === field || one.path.endsWith(`.${field}`))?.message
+  }
+  const FIELDS: (keyof Draft)[] = ['prompt', 'title', 'style', 'lyrics', 'model']
+  const shownAtField = FIELDS.some((field) => problem && mistake(field))
+
+  const send = (what: Order) => {
+    setLast(what)
+    order.mutate(what, {
+      onSuccess: () => {
+        setDraft((before) => ({ ...emptyDraft, model: before.model }))
+        setTried(false)
+      },
+      // A field that is folded away must not hide its mistake.
+      onError: (problem) => {
+        if (problem instanceof ApiProblem && problem.fields.length > 0) setAdvanced(true)
+      },
+    })
+  }
+  const submit = (event?: FormEvent) => {
+    event?.preventDefault()
+    setTried(true)
+    if (order.isPending) return
+    if (empty || Object.keys(over).length > 0) {
+      requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus())
+      return
+    }
+    send(orderOf(draft, crypto.randomUUID()))
+  }
+  const submitByKey = (event: KeyboardEvent) => {
+    if (event.key === 'Enter' && (event.metaKey || event.ctrlKey)) submit()
+  }
+
+  return (
+    <form ref={form} onSubmit={submit} onKeyDown={submitByKey} noValidate className="sheet overflow-hidden">
+      <div className="relative px-5 pt-6 sm:px-6">
+        <div className="staff pointer-events-none absolute inset-x-0 top-[25px] h-[37px]" aria-hidden="true" />
+        <div className="relative flex h-[37px] items-center justify-between">
+          <h1 className="bg-sheet pr-3 text-2xl leading-none font-semibold tracking-tight">{t('create.title')}</h1>
+          <RepeatSign className="h-[37px] shrink-0 text-accent" />
+        </div>
+      </div>
+
+      <div className="grid gap-4 p-5 sm:p-6">
+        <Field
+          label={t('create.prompt')}
+          error={mistake('prompt')}
+          aside={<Count n={IDEA_LIMIT - lengthOf(draft.prompt.trim())} limit={IDEA_LIMIT} />}
+        >
+          {(wire) => (
+            <textarea
+              {...wire}
+              name="prompt"
+              rows={4}
+              value={draft.prompt}
+              placeholder={t('create.placeholder')}
+              onChange={(event) => change({ prompt: event.target.value })}
+              className="field resize-y text-base leading-relaxed"
+            />
+          )}
+        </Field>
+
+        {draft.prompt === '' && (
+          <div>
+            <p className="mb-1.5 text-xs text-soft">{t('create.examples')}</p>
+            <ul className="grid gap-1.5">
+              {(['create.example1', 'create.example2', 'create.example3'] as const).map((key) => (
+                <li key={key}>
+                  <button
+                    type="button"
+                    onClick={() => {
+                      change({ prompt: t(key) })
+                      form.current?.querySelector('textarea')?.focus()
+                    }}
+                    className="min-h-9 w-full rounded-lg bg-sunken/70 px-3 py-1.5 text-left text-sm text-ink hover:bg-wash"
+                  >
+                    {t(key)}
+                  </button>
+                </li>
+              ))}
+            </ul>
+          </div>
+        )}
+
+        <details className="group" open={advanced} onToggle={(event) => setAdvanced(event.currentTarget.open)}>
+          <summary className="-mx-2 flex min-h-9 list-none items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink [&::-webkit-details-marker]:hidden">
+            <ChevronDown size={16} aria-hidden className="-rotate-90 transition-transform group-open:rotate-0" />
+            {t('create.advanced')}
+          </summary>
+          <div className="mt-2 grid gap-4">
+            <Field label={t('create.titleField')} aside={t('create.optional')} error={mistake('title')}>
+              {(wire) => (
+                <input
+                  {...wire}
+                  value={draft.title}
+                  maxLength={LIMITS.title * 2}
+                  onChange={(event) => change({ title: event.target.value })}
+                  className="field"
+                />
+              )}
+            </Field>
+            <Field label={t('create.style')} aside={t('create.optional')} error={mistake('style')}>
+              {(wire) => (
+                <input
+                  {...wire}
+                  value={draft.style}
+                  placeholder={t('create.stylePlaceholder')}
+                  onChange={(event) => change({ style: event.target.value })}
+                  className="field"
+                />
+              )}
+            </Field>
+            <label className="flex min-h-8 items-center gap-2.5 text-sm">
+              <input
+                type="checkbox"
+                checked={draft.instrumental}
+                onChange={(event) => change({ instrumental: event.target.checked })}
+                className="size-5 accent-accent"
+              />
+              {t('create.instrumental')}
+            </label>
+            {!draft.instrumental && (
+              <Field label={t('create.lyrics')} hint={t('create.lyricsHint')} aside={t('create.optional')} error={mistake('lyrics')}>
+                {(wire) => (
+                  <textarea
+                    {...wire}
+                    rows={5}
+                    value={draft.lyrics}
+                    onChange={(event) => change({ lyrics: event.target.value })}
+                    className="field resize-y"
+                  />
+                )}
+              </Field>
+            )}
+            {models.length > 0 && (
+              <Field label={t('create.model')} error={mistake('model')}>
+                {(wire) => (
+                  <select
+                    {...wire}
+                    value={draft.model}
+                    onChange={(event) => change({ model: event.target.value })}
+                    className="field"
+                  >
+                    <option value="">{t('create.modelDefault')}</option>
+                    {models.map((name) => (
+                      <option key={name}>{name}</option>
+                    ))}
+                  </select>
+                )}
+              </Field>
+            )}
+          </div>
+        </details>
+
+        {order.isError && !shownAtField && (
+          <Notice tone="danger" live>
+            <p>{problem && problem.fields.length > 0 ? problem.fields.map((one) => one.message).join(' ') : problemText(order.error, i18n)}</p>
+            {problem?.status === 0 && last && (
+              <>
+                <p className="mt-1 text-soft">{t('create.safe')}</p>
+                <Button className="mt-2" onClick={() => send(last)}>
+                  {t('create.again')}
+                </Button>
+              </>
+            )}
+          </Notice>
+        )}
+
+        <div className="grid gap-3">
+          <div className="text-sm">
+            {price && (
+              <>
+                <p className="num font-medium">
+                  {t('create.price', { tokens: tokens(price.tokens), songs: t('count.songs', { n: price.results }) })}
+                </p>
+                <p className="text-xs text-soft">{t('create.priceHint')}</p>
+              </>
+            )}
+          </div>
+          <Button type="submit" look="primary" aria-disabled={order.isPending} className="min-h-11 text-base">
+            {order.isPending ? <LoaderCircle size={18} className="animate-spin" aria-hidden /> : <RepeatSign className="h-4" />}
+            {t(order.isPending ? 'create.sending' : 'create.submit')}
+          </Button>
+        </div>
+        <p role="status" className={order.isSuccess ? 'text-sm text-accent' : 'sr-only'}>
+          {order.isSuccess ? t('create.accepted') : ''}
+        </p>
+      </div>
+    </form>
+  )
+}
+
+const hasAdvanced = (draft: Draft) =>
+  draft.instrumental || [draft.title, draft.style, draft.lyrics, draft.model].some((value) => value !== '')
+
+/** What is left; said aloud only when it gets tight. */
+function Count(props: { n: number; limit: number }) {
+  const { t } = useI18n()
+  const used = props.limit - props.n
+  return (
+    <>
+      <span aria-hidden="true" className={`num ${props.n < 0 ? 'font-medium text-danger' : ''}`}>
+        {used} / {props.limit}
+      </span>
+      <span role="status" className="sr-only">
+        {props.n <= 50 && props.n >= 0 && props.n % 10 === 0 ? t('count.left', { n: props.n }) : ''}
+      </span>
+    </>
+  )
+}
+
+function keptDraft(): Draft {
+  try {
+    return { ...emptyDraft, ...(JSON.parse(recall(KEPT) ?? '{}') as Partial<Draft>) }
+  } catch {
+    return emptyDraft
+  }
+}
+
+function modelNames(told: string[] | undefined, prices: { model?: string | null }[]): string[] {
+  const priced = prices.flatMap((price) => (price.model && price.model !== '*' ? [price.model] : []))
+  return [...new Set(told ?? priced)]
+}

@@ -1,0 +1,13 @@
+import { Composer } from './composer.tsx'
+import { GenerationList } from './generation-list.tsx'
+
+export function CreatePage() {
+  return (
+    <div className="grid items-start gap-8 lg:grid-cols-[minmax(0,25rem)_minmax(0,1fr)]">
+      <div className="lg:sticky lg:top-20">
+        <Composer />
+      </div>
+      <GenerationList />
+    </div>
+  )
+}

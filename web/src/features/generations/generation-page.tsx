@@ -1,0 +1,273 @@
+import { Link, useParams } from '@tanstack/react-router'
+import { ArrowLeft } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { ApiProblem, serverNow } from '../../app/api.ts'
+import { problemText } from '../../app/problem-text.ts'
+import { bytesText, momentText } from '../../app/time.ts'
+import { useI18n } from '../../i18n/i18n.tsx'
+import { Button } from '../../ui/button.tsx'
+import { CopyValue } from '../../ui/copy-button.tsx'
+import { Empty, Skeleton } from '../../ui/empty.tsx'
+import { Notice } from '../../ui/notice.tsx'
+import { eventSentence, plainType, type TimelineEvent, type Tone } from './event-sentence.ts'
+import { isOpen, titleOf, useEvents, useGeneration, type Generation } from './generations.ts'
+import { Outcome, Retries } from './outcome.tsx'
+import { StateBadge } from './state-badge.tsx'
+import { Elapsed, UnderWay } from './under-way.tsx'
+import { Variants } from './variants.tsx'
+
+/** Everything about one generation: where it stands, who it is, what happened to it and what it cost. */
+export function GenerationPage() {
+  const i18n = useI18n()
+  const { t } = i18n
+  const { id } = useParams({ strict: false }) as { id: string }
+  const asked = useGeneration(id)
+  const generation = asked.data
+  return (
+    <>
+      <Link to="/" className="-ml-2 mb-3 inline-flex min-h-9 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
+        <ArrowLeft size={16} aria-hidden />
+        {t('gen.back')}
+      </Link>
+      {asked.isPending && <Skeleton className="h-64" />}
+      {asked.isError && !generation && <Missing problem={asked.error} retry={() => void asked.refetch()} />}
+      {generation && <Whole generation={generation} />}
+    </>
+  )
+}
+
+function Missing(props: { problem: Error; retry: () => void }) {
+  const i18n = useI18n()
+  const { t } = i18n
+  if (props.problem instanceof ApiProblem && props.problem.status === 404) {
+    return (
+      <div className="sheet">
+        <Empty title={t('app.notFound')} text={t('app.notFoundHint')} />
+      </div>
+    )
+  }
+  return (
+    <Notice tone="danger" live>
+      <p>{problemText(props.problem, i18n)}</p>
+      <Button className="mt-2" onClick={props.retry}>
+        {t('action.retry')}
+      </Button>
+    </Notice>
+  )
+}
+
+function Whole(props: { generation: Generation }) {
+  const { t } = useI18n()
+  const { generation } = props
+  const open = isOpen(generation)
+  return (
+    <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,21rem)]">
+      <div className="grid min-w-0 gap-5">
+        <section className="sheet p-5 sm:p-6">
+          <div className="flex items-start justify-between gap-4">
+            <h1 className="text-xl leading-snug font-semibold tracking-tight">{titleOf(generation, t('gen.untitled'))}</h1>
+            <div className="flex flex-col items-end gap-1 pt-1">
+              <StateBadge state={generation.state} />
+              <Elapsed generation={generation} />
+            </div>
+          </div>
+          {open && <UnderWay generation={generation} />}
+          <Variants generation={generation} />
+          {!open && <Outcome generation={generation} />}
+          {generation.state === 'complete' && !generation.missing && !generation.arrivedLateAt && <Retries generation={generation} />}
+        </section>
+        <Timeline generation={generation} />
+      </div>
+      <div className="grid min-w-0 gap-5">
+        <ReceiptPart generation={generation} />
+        <Identity generation={generation} />
+        <WishesPart generation={generation} />
+        <Attempts generation={generation} />
+      </div>
+    </div>
+  )
+}
+
+function Part(props: { title: string; children: ReactNode }) {
+  return (
+    <section className="sheet p-5">
+      <h2 className="mb-3 text-sm font-semibold">{props.title}</h2>
+      {props.children}
+    </section>
+  )
+}
+
+function Rows(props: { rows: [string, ReactNode][] }) {
+  return (
+    <dl className="grid gap-2 text-sm">
+      {props.rows.map(([name, value]) => (
+        <div key={name} className="flex flex-wrap items-baseline justify-between gap-x-4">
+          <dt className="text-soft">{name}</dt>
+          <dd className="num min-w-0">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+function ReceiptPart({ generation }: { generation: Generation }) {
+  const { t, tokens } = useI18n()
+  const { cost = generation.cost, held, captured, released } = generation.receipt ?? {}
+  const amount = (value: number | undefined) => (value === undefined ? '–' : tokens(value))
+  return (
+    <Part title={t('detail.receipt')}>
+      <Rows
+        rows={[
+          [t('detail.cost'), <strong className="font-semibold">{tokens(cost)}</strong>],
+          [t('detail.held'), amount(held)],
+          [t('detail.captured'), amount(captured)],
+          [t('detail.released'), amount(released)],
+        ]}
+      />
+    </Part>
+  )
+}
+
+function Identity({ generation }: { generation: Generation }) {
+  const { t, language } = useI18n()
+  const moment = (iso: string | null | undefined) => (iso ? momentText(iso, language, serverNow()) : '–')
+  return (
+    <Part title={t('detail.ids')}>
+      <div className="mb-3 grid gap-2 text-sm">
+        <div>
+          <p className="text-xs text-soft">{t('detail.id')}</p>
+          <CopyValue value={generation.id} label={t('detail.id')} />
+        </div>
+        <div>
+          <p className="text-xs text-soft">{t('detail.task')}</p>
+          {generation.providerTaskId ? (
+            <CopyValue value={generation.providerTaskId} label={t('detail.task')} />
+          ) : (
+            <p className="text-sm">{t('detail.noTask')}</p>
+          )}
+        </div>
+      </div>
+      <Rows
+        rows={[
+          [t('detail.provider'), generation.provider],
+          ...(generation.model ? [[t('detail.model'), generation.model] as [string, ReactNode]] : []),
+          [t('detail.created'), moment(generation.createdAt)],
+          [t('detail.deadline'), moment(generation.deadlineAt)],
+          [t('detail.updated'), moment(generation.updatedAt)],
+        ]}
+      />
+      {generation.regeneratedFrom && (
+        <p className="mt-3 text-sm">
+          <span className="text-soft">{t('detail.from')} </span>
+          <Link
+            to="/generations/$id"
+            params={{ id: generation.regeneratedFrom }}
+            className="font-mono text-xs underline underline-offset-2"
+          >
+            {generation.regeneratedFrom}
+          </Link>
+        </p>
+      )}
+    </Part>
+  )
+}
+
+function WishesPart({ generation }: { generation: Generation }) {
+  const { t } = useI18n()
+  const lines: [string, string | undefined][] = [
+    [t('create.prompt'), generation.prompt],
+    [t('create.style'), generation.style],
+    [t('create.lyrics'), generation.lyrics],
+  ]
+  const told = lines.filter(([, text]) => text)
+  if (told.length === 0) return null
+  return (
+    <Part title={t('detail.wishes')}>
+      <dl className="grid gap-3 text-sm">
+        {told.map(([name, text]) => (
+          <div key={name}>
+            <dt className="text-xs text-soft">{name}</dt>
+            <dd className="whitespace-pre-line">{text}</dd>
+          </div>
+        ))}
+      </dl>
+      {generation.instrumental && <p className="mt-3 text-sm">{t('create.instrumental')}</p>}
+    </Part>
+  )
+}
+
+function Attempts({ generation }: { generation: Generation }) {
+  const { t, language } = useI18n()
+  const attempts = generation.attempts ?? []
+  return (
+    <Part title={t('detail.attempts')}>
+      {attempts.length === 0 && <p className="text-sm text-soft">{t('detail.noAttempts')}</p>}
+      <ol className="grid gap-3 text-sm">
+        {attempts.map((attempt, i) => (
+          <li key={i}>
+            <p className="flex justify-between gap-3">
+              <span>{t('detail.attempt', { n: attempt.number ?? i + 1 })}</span>
+              <span className="text-soft">{attempt.state}</span>
+            </p>
+            {(attempt.sentAt ?? attempt.createdAt) && (
+              <p className="num text-xs text-soft">{momentText((attempt.sentAt ?? attempt.createdAt)!, language, serverNow())}</p>
+            )}
+            {attempt.error?.message && <p className="text-danger">{attempt.error.message}</p>}
+          </li>
+        ))}
+      </ol>
+    </Part>
+  )
+}
+
+function Timeline({ generation }: { generation: Generation }) {
+  const i18n = useI18n()
+  const { t } = i18n
+  const events = useEvents(generation.id, isOpen(generation))
+  return (
+    <Part title={t('detail.timeline')}>
+      {events.isPending && <Skeleton className="h-40" />}
+      {events.isError && <Notice tone="danger">{problemText(events.error, i18n)}</Notice>}
+      {events.data?.length === 0 && <p className="text-sm text-soft">{t('detail.noEvents')}</p>}
+      <ol>
+        {events.data?.map((event, i) => (
+          <Moment key={event.id} event={event} last={i === events.data.length - 1} />
+        ))}
+      </ol>
+    </Part>
+  )
+}
+
+const DOTS: Record<Tone, string> = { good: 'bg-accent', bad: 'bg-danger', plain: 'bg-edge' }
+
+function Moment({ event, last }: { event: TimelineEvent; last: boolean }) {
+  const { t, tokens, language } = useI18n()
+  const said = eventSentence(event)
+  const sentence = said.key ? t(said.key, { amount: tokens(said.tokens) }) : plainType(event.type)
+  const time = new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(Date.parse(event.at))
+  return (
+    <li className="relative grid grid-cols-[auto_minmax(0,1fr)] gap-x-3 pb-3">
+      {!last && <span aria-hidden="true" className="absolute top-3 bottom-[-6px] left-[4.5px] w-px bg-line" />}
+      <span aria-hidden="true" className={`relative mt-1.5 size-2.5 rounded-full ${DOTS[said.tone]}`} />
+      <div className="min-w-0">
+        <p className="flex flex-wrap justify-between gap-x-4 text-sm">
+          <span>
+            {sentence}
+            {said.bytes !== undefined && <span className="text-soft"> · {bytesText(said.bytes, language)}</span>}
+          </span>
+          <time dateTime={event.at} className="num font-mono text-xs leading-5 text-soft">
+            {time}
+          </time>
+        </p>
+        <details>
+          <summary className="inline-flex min-h-6 items-center rounded text-xs text-soft hover:text-ink">
+            {t('detail.raw')}
+          </summary>
+          <pre className="mt-1 overflow-x-auto rounded-lg bg-sunken p-3 font-mono text-xs" tabIndex={0}>
+            {JSON.stringify(event, null, 2)}
+          </pre>
+        </details>
+      </div>
+    </li>
+  )
+}

@@ -1,0 +1,158 @@
+import {
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query'
+import { api, ApiProblem, type Page } from '../../app/api.ts'
+import { usePollInterval } from '../../app/live.ts'
+import type { Track } from '../tracks/tracks.ts'
+import type { TimelineEvent } from './event-sentence.ts'
+
+export const OPEN_STATES = ['queued', 'submitting', 'generating', 'previewing', 'saving'] as const
+export const FINAL_STATES = ['complete', 'failed', 'timed_out', 'cancelled'] as const
+export type State = (typeof OPEN_STATES)[number] | (typeof FINAL_STATES)[number]
+
+export const isOpen = (generation: Pick<Generation, 'state'>) =>
+  (OPEN_STATES as readonly string[]).includes(generation.state)
+
+export interface Attempt {
+  number?: number
+  state?: string
+  providerTaskId?: string | null
+  taskId?: string | null
+  createdAt?: string | null
+  sentAt?: string | null
+  endedAt?: string | null
+  error?: { code?: string; message?: string } | null
+}
+
+export interface Receipt {
+  cost?: number
+  held?: number
+  captured?: number
+  released?: number
+}
+
+export interface Wishes {
+  prompt?: string
+  title?: string
+  style?: string
+  lyrics?: string
+  instrumental?: boolean
+  model?: string
+}
+
+export interface Generation extends Wishes {
+  id: string
+  state: State
+  provider: string
+  kind: string
+  cost: number
+  createdAt: string
+  updatedAt?: string
+  deadlineAt?: string
+  finishedAt?: string | null
+  progressText?: string
+  providerTaskId?: string | null
+  attempts?: Attempt[]
+  tracks?: Track[]
+  results?: number
+  missing?: number
+  arrivedLateAt?: string | null
+  indeterminate?: boolean
+  blockedReason?: string | null
+  regeneratedFrom?: string | null
+  error?: { code: string; message: string; retryable?: boolean; charged?: boolean } | null
+  receipt?: Receipt
+}
+
+export const titleOf = (generation: Generation, untitled: string) =>
+  generation.title || generation.tracks?.find((track) => track.title)?.title || generation.prompt || untitled
+
+export function useGenerations() {
+  const interval = usePollInterval()
+  return useInfiniteQuery({
+    queryKey: ['generations'],
+    initialPageParam: '',
+    queryFn: ({ pageParam }) =>
+      api<Page<Generation>>(`/api/generations?limit=10${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
+    getNextPageParam: (page) => page.nextCursor || undefined,
+    refetchInterval: (query) => interval(query.state.data?.pages.some((page) => page.items.some(isOpen)) ?? false),
+  })
+}
+
+export function useGeneration(id: string) {
+  const interval = usePollInterval()
+  return useQuery({
+    queryKey: ['generation', id],
+    queryFn: () => api<Generation>(`/api/generations/${encodeURIComponent(id)}`),
+    refetchInterval: (query) => (query.state.data ? interval(isOpen(query.state.data)) : false),
+  })
+}
+
+export function useEvents(id: string, open: boolean) {
+  const interval = usePollInterval()
+  return useQuery({
+    queryKey: ['generation', id, 'events'],
+    queryFn: () => allEvents(id),
+    refetchInterval: interval(open),
+  })
+}
+
+/** A history is short, but it may span pages. */
+async function allEvents(id: string): Promise<TimelineEvent[]> {
+  const events: TimelineEvent[] = []
+  for (let cursor = ''; ; ) {
+    const page = await api<Page<TimelineEvent>>(
+      `/api/generations/${encodeURIComponent(id)}/events?limit=200${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+    )
+    events.push(...page.items)
+    if (!page.nextCursor || events.length > 2000) return events
+    cursor = page.nextCursor
+  }
+}
+
+function useLookAgain() {
+  const client = useQueryClient()
+  return () => {
+    for (const key of ['generations', 'generation', 'balance', 'ledger']) void client.invalidateQueries({ queryKey: [key] })
+  }
+}
+
+/** One paid request. The key belongs to the click: every retry of it is the same request for the server. */
+export interface Order {
+  key: string
+  body: Wishes & { provider: string; kind: string }
+}
+
+/** The same order may be sent again when no answer came, or while the first is still being worked on. */
+const sendAgain = (count: number, problem: Error) =>
+  count < 3 && problem instanceof ApiProblem && (problem.status === 0 || problem.code === 'request_in_progress')
+
+export function useOrder() {
+  const lookAgain = useLookAgain()
+  return useMutation({
+    mutationFn: ({ key, body }: Order) =>
+      api<Generation>('/api/generations', { method: 'POST', body, headers: { 'idempotency-key': key } }),
+    retry: sendAgain,
+    retryDelay: (count) => 800 * 2 ** count,
+    onSettled: lookAgain,
+  })
+}
+
+export type Act = 'cancel' | 'recheck' | 'redownload' | 'regenerate'
+
+export function useAct(id: string) {
+  const lookAgain = useLookAgain()
+  return useMutation({
+    mutationFn: ({ act, key }: { act: Act; key: string }) =>
+      api<Generation>(`/api/generations/${encodeURIComponent(id)}/${act}`, {
+        method: 'POST',
+        body: {},
+        headers: act === 'regenerate' ? { 'idempotency-key': key } : {},
+      }),
+    retry: sendAgain,
+    onSettled: lookAgain,
+  })
+}

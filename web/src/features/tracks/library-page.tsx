@@ -1,0 +1,168 @@
+import { Link } from '@tanstack/react-router'
+import { Download, Search, Trash2 } from 'lucide-react'
+import { useState } from 'react'
+import { clockText, momentText } from '../../app/time.ts'
+import { problemText } from '../../app/problem-text.ts'
+import { serverNow } from '../../app/api.ts'
+import { useI18n } from '../../i18n/i18n.tsx'
+import { Button, buttonLook, IconButton } from '../../ui/button.tsx'
+import { Cover } from '../../ui/cover.tsx'
+import { Dialog } from '../../ui/dialog.tsx'
+import { Empty, Skeleton } from '../../ui/empty.tsx'
+import { Notice } from '../../ui/notice.tsx'
+import { playables } from './playable.ts'
+import { PlayButton } from './play-button.tsx'
+import type { Playable } from './player.ts'
+import { fileName } from './track-row.tsx'
+import { useDeleteTrack, useTracks, type Track } from './tracks.ts'
+
+export function LibraryPage() {
+  const i18n = useI18n()
+  const { t } = i18n
+  const tracks = useTracks()
+  const [words, setWords] = useState('')
+  const [doomed, setDoomed] = useState<Track | null>(null)
+  const all = tracks.data?.pages.flatMap((page) => page.items) ?? []
+  const shown = all.filter((track) => (track.title ?? '').toLowerCase().includes(words.trim().toLowerCase()))
+  const queue = playables(shown, t('gen.untitled'))
+
+  return (
+    <>
+      <div className="mb-5 flex flex-wrap items-center justify-between gap-3">
+        <h1 className="text-2xl font-semibold tracking-tight">{t('library.title')}</h1>
+        {all.length > 0 && (
+          <label className="relative w-full sm:w-64">
+            <span className="sr-only">{t('library.search')}</span>
+            <Search size={16} aria-hidden className="absolute top-1/2 left-3 -translate-y-1/2 text-soft" />
+            <input
+              type="search"
+              value={words}
+              onChange={(event) => setWords(event.target.value)}
+              placeholder={t('library.search')}
+              className="field pl-9"
+            />
+          </label>
+        )}
+      </div>
+      {tracks.isPending && (
+        <div className={GRID}>
+          {Array.from({ length: 8 }, (_, i) => (
+            <Skeleton key={i} className="aspect-[4/5] rounded-2xl" />
+          ))}
+        </div>
+      )}
+      {tracks.isError && all.length === 0 && (
+        <Notice tone="danger" live>
+          <p>{problemText(tracks.error, i18n)}</p>
+          <Button className="mt-2" onClick={() => void tracks.refetch()}>
+            {t('action.retry')}
+          </Button>
+        </Notice>
+      )}
+      {tracks.isSuccess && all.length === 0 && (
+        <div className="sheet">
+          <Empty title={t('library.emptyTitle')} text={t('library.emptyText')}>
+            <Link to="/" className={buttonLook('primary')}>
+              {t('library.emptyDo')}
+            </Link>
+          </Empty>
+        </div>
+      )}
+      {all.length > 0 && shown.length === 0 && <p className="py-10 text-center text-soft">{t('library.noMatch')}</p>}
+      <ul className={GRID}>
+        {shown.map((track) => (
+          <Tile
+            key={track.id}
+            track={track}
+            what={queue.find((one) => one.id === track.id || one.id === `${track.id}:preview`)}
+            queue={queue}
+            onDelete={() => setDoomed(track)}
+          />
+        ))}
+      </ul>
+      {tracks.hasNextPage && (
+        <div className="mt-6 flex justify-center">
+          <Button disabled={tracks.isFetchingNextPage} onClick={() => void tracks.fetchNextPage()}>
+            {t('action.more')}
+          </Button>
+        </div>
+      )}
+      {doomed && <DeleteDialog track={doomed} onClose={() => setDoomed(null)} />}
+    </>
+  )
+}
+
+const GRID = 'grid grid-cols-2 gap-3 sm:grid-cols-3 sm:gap-4 lg:grid-cols-4'
+
+function Tile(props: { track: Track; what?: Playable; queue: Playable[]; onDelete: () => void }) {
+  const { t, language } = useI18n()
+  const { track } = props
+  const title = track.title || t('gen.untitled')
+  const variant = track.variant ? t('gen.variant', { n: track.variant }) : ''
+  return (
+    <li className="sheet flex flex-col overflow-hidden">
+      <div className="relative">
+        <Cover seed={track.id} src={track.coverUrl} className="aspect-square w-full" />
+        {props.what && <PlayButton what={props.what} queue={props.queue} className="absolute right-3 bottom-3 size-11 shadow-lg" />}
+      </div>
+      <div className="flex flex-1 flex-col p-3">
+        <p className="line-clamp-2 text-sm leading-snug font-medium">
+          {track.generationId ? (
+            <Link to="/generations/$id" params={{ id: track.generationId }} className="hover:underline">
+              {title}
+            </Link>
+          ) : (
+            title
+          )}
+        </p>
+        <p className="num mt-0.5 text-xs text-soft">
+          {[variant, track.durationMs ? clockText(track.durationMs) : '', track.createdAt ? momentText(track.createdAt, language, serverNow()) : '']
+            .filter(Boolean)
+            .join(' · ')}
+        </p>
+        <div className="mt-auto -mb-1 -ml-2 flex pt-1">
+          {track.audioUrl && (
+            <a
+              href={track.audioUrl}
+              download={fileName(track, title)}
+              aria-label={t('track.download', { title })}
+              title={t('action.download')}
+              className="inline-flex size-9 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"
+            >
+              <Download size={17} aria-hidden />
+            </a>
+          )}
+          <IconButton label={t('track.delete', { title })} onClick={props.onDelete}>
+            <Trash2 size={17} aria-hidden />
+          </IconButton>
+        </div>
+      </div>
+    </li>
+  )
+}
+
+function DeleteDialog(props: { track: Track; onClose: () => void }) {
+  const i18n = useI18n()
+  const { t } = i18n
+  const remove = useDeleteTrack()
+  return (
+    <Dialog title={t('library.deleteTitle')} onClose={props.onClose}>
+      <p className="mt-2 text-sm text-soft">{t('library.deleteText', { title: props.track.title || t('gen.untitled') })}</p>
+      {remove.isError && (
+        <Notice tone="danger" live className="mt-3">
+          {problemText(remove.error, i18n)}
+        </Notice>
+      )}
+      <div className="mt-5 flex flex-wrap justify-end gap-2">
+        <Button onClick={props.onClose}>{t('action.cancel')}</Button>
+        <Button
+          look="danger"
+          disabled={remove.isPending}
+          onClick={() => remove.mutate(props.track.id, { onSuccess: props.onClose })}
+        >
+          {t('action.delete')}
+        </Button>
+      </div>
+    </Dialog>
+  )
+}

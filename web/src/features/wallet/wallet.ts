@@ -1,0 +1,42 @@
+import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
+import { api, type Page } from '../../app/api.ts'
+
+export interface LedgerEntry {
+  id: string | number
+  at: string
+  kind: string
+  amount: number
+  available?: number | null
+  held?: number | null
+  generationId?: string | null
+  reason?: string | null
+}
+
+export function useLedger() {
+  return useInfiniteQuery({
+    queryKey: ['ledger'],
+    initialPageParam: '',
+    queryFn: ({ pageParam }) =>
+      api<Page<LedgerEntry>>(`/api/ledger?limit=30${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
+    getNextPageParam: (page) => page.nextCursor || undefined,
+  })
+}
+
+export interface Grant {
+  key: string
+  userId: string
+  amount: number
+  reason: string
+}
+
+export function useGrant() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ key, ...body }: Grant) =>
+      api('/api/ledger/grants', { method: 'POST', body, headers: { 'idempotency-key': key } }),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: ['ledger'] })
+      void client.invalidateQueries({ queryKey: ['balance'] })
+    },
+  })
+}

@@ -1,0 +1,34 @@
+import { useEffect, useId, useRef, type ReactNode } from 'react'
+
+/** A modal dialog of the browser's own: it traps the focus, closes on Escape and gives the focus back. */
+export function Dialog(props: { title: string; onClose: () => void; wide?: boolean; children: ReactNode }) {
+  const ref = useRef<HTMLDialogElement>(null)
+  const title = useId()
+  useEffect(() => {
+    const dialog = ref.current
+    dialog?.showModal()
+    return () => dialog?.close()
+  }, [])
+  return (
+    <dialog
+      ref={ref}
+      aria-labelledby={title}
+      onCancel={(event) => {
+        event.preventDefault()
+        props.onClose()
+      }}
+      onClick={(event) => event.target === ref.current && props.onClose()}
+      className={
+        'm-auto w-[calc(100%-2rem)] rounded-2xl border border-line bg-sheet p-0 text-ink shadow-lift ' +
+        (props.wide ? 'max-w-2xl' : 'max-w-md')
+      }
+    >
+      <div className="p-5 sm:p-6">
+        <h2 id={title} className="text-lg font-semibold tracking-tight">
+          {props.title}
+        </h2>
+        {props.children}
+      </div>
+    </dialog>
+  )
+}

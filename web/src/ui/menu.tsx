@@ -1,0 +1,51 @@
+import { useEffect, useRef, useState, type ReactNode } from 'react'
+
+/** A small panel under its button. Escape and a click elsewhere close it; the focus returns to the button. */
+export function Menu(props: { label: string; button: ReactNode; align?: 'left' | 'right'; className?: string; children: ReactNode }) {
+  const [open, setOpen] = useState(false)
+  const room = useRef<HTMLDivElement>(null)
+  const button = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (!open) return
+    const away = (event: Event) => {
+      if (!room.current?.contains(event.target as Node)) setOpen(false)
+    }
+    const escape = (event: KeyboardEvent) => {
+      if (event.key !== 'Escape') return
+      setOpen(false)
+      button.current?.focus()
+    }
+    document.addEventListener('pointerdown', away)
+    document.addEventListener('focusin', away)
+    document.addEventListener('keydown', escape)
+    return () => {
+      document.removeEventListener('pointerdown', away)
+      document.removeEventListener('focusin', away)
+      document.removeEventListener('keydown', escape)
+    }
+  }, [open])
+  return (
+    <div ref={room} className="relative">
+      <button
+        ref={button}
+        type="button"
+        aria-expanded={open}
+        aria-label={props.label}
+        onClick={() => setOpen(!open)}
+        className={props.className}
+      >
+        {props.button}
+      </button>
+      {open && (
+        <div
+          className={
+            'absolute z-30 mt-2 w-64 rounded-xl border border-line bg-sheet p-3 text-left font-normal normal-case shadow-lift ' +
+            (props.align === 'left' ? 'left-0' : 'right-0')
+          }
+        >
+          {props.children}
+        </div>
+      )}
+    </div>
+  )
+}
