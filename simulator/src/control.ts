@@ -163,6 +163,8 @@ export async function handleControl(
   response: ServerResponse,
   path: string,
 ): Promise<void> {
+  // No page in a browser has business here; without a key this is all that keeps a foreign one out.
+  if (request.headers.origin !== undefined) return sendJson(response, 403, { error: 'not from a browser' })
   const asked = `${request.method} ${path}`.split('/')
   for (const route of controlRoutes) {
     const parts = route.path.split('/')

@@ -209,6 +209,8 @@ const download = (url: string, enough = Infinity) =>
         size += piece.length
         if (size >= enough) done(true)
       })
+      // A reset is told to the request as well as to the response.
+      request.off('error', reject).on('error', () => done(true))
       response.on('error', () => done(true))
       response.on('end', () => done(false))
     })
@@ -297,6 +299,13 @@ describe('faults of files', () => {
     const status = async (url: string) => (await download(url)).status
     expect([await status(one.audioUrl), await status(two.audioUrl)]).toEqual([200, 410])
     expect([await status(one.imageUrl), await status(two.imageUrl)]).toEqual([404, 200])
+  })
+
+  it('cannot be set by a page in a browser', async () => {
+    const headers = { origin: 'https://elsewhere.example' }
+    const init = { method: 'POST', headers, body: '{"fault":"file-gone"}' }
+    expect((await fetch(`${simulator.url}/control/faults`, init)).status).toBe(403)
+    expect(simulator.control.faults()).toEqual([])
   })
 
   it('can be set from outside for songs that exist already', async () => {
