@@ -15,7 +15,12 @@ const run = promisify(execFile)
 export const isRoot = process.getuid?.() === 0
 
 /** Nothing of our own environment reaches the server: it holds keys. */
-export const serverEnv: NodeJS.ProcessEnv = { PATH: process.env.PATH, SystemRoot: process.env.SystemRoot, LC_ALL: 'C', TZ: 'UTC' }
+export const serverEnv: NodeJS.ProcessEnv = {
+  PATH: process.env.PATH,
+  SystemRoot: process.env.SystemRoot,
+  LC_ALL: 'C',
+  TZ: 'UTC',
+}
 
 export async function nobody(): Promise<RunAs> {
   const id = async (flag: string) => Number((await run('id', [flag, 'nobody'])).stdout)
@@ -35,7 +40,9 @@ export async function serverBinaries(runAs: RunAs, shelf: () => Promise<string>)
   const copy = join(await shelf(), `postgres-${version}-${process.platform}-${process.arch}`)
   if (await whyNotRunnable(copy, runAs)) await copyNative(native, copy)
   const still = await whyNotRunnable(copy, runAs)
-  if (still) throw new Error(`The embedded PostgreSQL does not run, neither in ${native} (${problem}) nor in ${copy} (${still})`)
+  if (still) {
+    throw new Error(`The embedded PostgreSQL runs neither in ${native} (${problem}) nor in ${copy} (${still})`)
+  }
   return join(copy, 'bin')
 }
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -156,7 +156,7 @@ describe('embedded PostgreSQL', () => {
   it('is not stopped by a lock file whose process number belongs to somebody else now', async () => {
     const first = await start()
     await first.stop()
-    const { cluster } = JSON.parse(await readFile(join(dataDir, 'postgres.json'), 'utf8')) as { cluster: string }
+    const cluster = join(dataDir, 'postgres')
     await writeFile(join(cluster, 'postmaster.pid'), `${process.pid}\n${cluster}\n`)
     const second = await start()
     expect(await ask(second.url, 'select 1 as one')).toEqual([{ one: 1 }])
@@ -164,10 +164,11 @@ describe('embedded PostgreSQL', () => {
 
   it('leaves nothing half made when it was killed while making the cluster', async () => {
     made.push((dataDir = await newDataDir()))
-    await mkdir(join(dataDir, 'postgres.new/base'), { recursive: true })
-    await writeFile(join(dataDir, 'postgres.new/PG_VERSION'), '18\n')
+    await mkdir(join(dataDir, 'postgres.new-dead/base'), { recursive: true })
+    await writeFile(join(dataDir, 'postgres.new-dead/PG_VERSION'), '18\n')
     const server = await start()
     expect(await ask(server.url, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect((await readdir(dataDir)).sort()).toEqual(['postgres', 'postgres.json', 'postgres.lock'])
   })
 
   it('works below a folder that is closed to other users', async () => {
@@ -186,6 +187,29 @@ describe('embedded PostgreSQL', () => {
     }
   })
 
+  it('does not begin with an empty database where one has been', async () => {
+    made.push((dataDir = await newDataDir()))
+    await writeFile(join(dataDir, 'postgres.json'), JSON.stringify({ password: 'x', port: 1 }))
+    await expect(start()).rejects.toThrow(/is not in .* any more/)
+  })
+
+  it('goes on in a data folder that was moved', async () => {
+    const first = await start()
+    await ask(first.url, 'create table moved as select 5 as id')
+    await first.stop()
+    const place = join(await newDataDir(), 'moved')
+    made.push(dirname(place))
+    await rename(dataDir, place)
+    dataDir = place
+    try {
+      const second = await start()
+      expect(await ask(second.url, 'select id from moved')).toEqual([{ id: 5 }])
+      await second.stop()
+    } finally {
+      await rename(place, shared)
+    }
+  })
+
   it('says plainly that the password file is missing', async () => {
     made.push((dataDir = await newDataDir()))
     await mkdir(join(dataDir, 'postgres'))
@@ -197,7 +221,7 @@ describe('embedded PostgreSQL', () => {
     made.push((dataDir = await newDataDir()))
     await mkdir(join(dataDir, 'postgres'))
     await writeFile(join(dataDir, 'postgres/PG_VERSION'), '15\n')
-    await writeFile(join(dataDir, 'postgres.json'), JSON.stringify({ password: 'x', cluster: join(dataDir, 'postgres') }))
+    await writeFile(join(dataDir, 'postgres.json'), JSON.stringify({ password: 'x' }))
     await expect(start()).rejects.toThrow(/made by PostgreSQL 15, this version of Reprise brings 18/)
   })
 })

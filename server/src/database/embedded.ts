@@ -1,9 +1,9 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { chmod, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import pg from 'pg'
@@ -34,9 +34,10 @@ interface Options {
 /** Kept in `<dataDir>/postgres.json`, readable by the owner only. */
 interface Kept {
   password: string
+  /** Set once the cluster is made. */
   port?: number
-  /** Where the cluster lies; elsewhere than `<dataDir>/postgres` when its user cannot get through to there. */
-  cluster: string
+  /** Where the cluster lies, when its user cannot get through to `<dataDir>/postgres`. */
+  elsewhere?: string
 }
 
 const DATABASE = 'reprise'
@@ -73,16 +74,18 @@ const SETTINGS = {
 export async function startEmbeddedPostgres({ dataDir, logger, port }: Options): Promise<EmbeddedPostgres> {
   const folder = resolve(dataDir)
   await mkdir(folder, { recursive: true })
-  const lock = lockFolder(folder, join(folder, 'postgres.lock'))
+  const locks = [lockFolder(folder, join(folder, 'postgres.lock'))]
+  const unlock = () => locks.forEach((lock) => lock.release())
   try {
-    const { kept, runAs } = await placeCluster(folder, logger)
+    const { kept, cluster, runAs } = await placeCluster(folder, logger)
+    if (kept.elsewhere) locks.push(lockFolder(cluster, `${cluster}.lock`)) // a copied data folder points there too
     const bin = await serverBinaries(runAs, async () => (isRoot ? publicShelf() : folder))
-    await settlePrevious(kept.cluster, logger)
-    if (!(await versionOf(kept.cluster))) await initCluster(bin, kept, runAs)
-    await checkCluster(bin, kept.cluster)
+    await settlePrevious(cluster, logger)
+    if (!(await versionOf(cluster))) await initCluster(bin, cluster, kept.password, runAs)
+    await checkCluster(bin, cluster)
     kept.port = await choosePort(port, kept.port)
     await keep(folder, kept)
-    const server = await supervise(bin, kept.cluster, kept.port, runAs, logger)
+    const server = await supervise(bin, cluster, kept.port, runAs, logger)
     const url = urlOf(kept)
     try {
       await ensureDatabase(url)
@@ -90,7 +93,7 @@ export async function startEmbeddedPostgres({ dataDir, logger, port }: Options):
       await server.stop()
       throw error
     }
-    logger.info({ port: kept.port, pid: server.pid, cluster: kept.cluster }, 'embedded PostgreSQL is running')
+    logger.info({ port: kept.port, pid: server.pid, cluster }, 'embedded PostgreSQL is running')
     let stopped: Promise<void> | undefined
     return {
       url,
@@ -98,14 +101,14 @@ export async function startEmbeddedPostgres({ dataDir, logger, port }: Options):
       get pid() {
         return server.pid
       },
-      stop: () => (stopped ??= server.stop().finally(() => lock.release())),
+      stop: () => (stopped ??= server.stop().finally(unlock)),
       abandon() {
         server.abandon()
-        lock.release()
+        unlock()
       },
     }
   } catch (error) {
-    lock.release()
+    unlock()
     throw error
   }
 }
@@ -125,37 +128,51 @@ const urlOf = (kept: Kept) => `postgres://postgres:${kept.password}@127.0.0.1:${
 
 // Where the cluster lies, and whose it is
 
-async function placeCluster(folder: string, logger: Logger): Promise<{ kept: Kept; runAs: RunAs }> {
+async function placeCluster(folder: string, logger: Logger): Promise<{ kept: Kept; cluster: string; runAs: RunAs }> {
   const file = join(folder, 'postgres.json')
-  const usual = join(folder, 'postgres')
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
-  const found = text === undefined ? undefined : (JSON.parse(text) as Kept)
-  if (!found && (await versionOf(usual))) {
-    throw new Error(`There is a database in ${usual}, but its password file ${file} is missing. Put it back, or move the database away.`)
-  }
-  const kept = found ?? { password: randomBytes(24).toString('hex'), cluster: usual }
-  const runAs = isRoot ? await ownerOf(kept.cluster) : {}
+  const kept: Kept = text === undefined ? { password: randomBytes(24).toString('hex') } : (JSON.parse(text) as Kept)
+  const cluster = kept.elsewhere ?? join(folder, 'postgres')
+  const runAs = isRoot ? await ownerOf(cluster) : {}
 
-  if (!(await versionOf(kept.cluster))) {
-    // Not made yet. Root's own folders are often closed to everybody else.
-    await mkdir(kept.cluster, { recursive: true, mode: 0o700 })
-    await giveTo(kept.cluster, runAs)
-    if (!(await canWork(kept.cluster, runAs, 'w'))) {
-      await rm(kept.cluster, { recursive: true })
-      kept.cluster = join(await publicShelf(), `cluster-${randomBytes(6).toString('hex')}`)
-      logger.warn({ cluster: kept.cluster }, `PostgreSQL cannot run as root, and its user cannot reach ${folder}: the database lies elsewhere`)
+  if (await versionOf(cluster)) {
+    if (text === undefined) {
+      throw new Error(
+        `There is a database in ${cluster}, but its password file ${file} is missing. ` +
+          'Put it back, or move the database away.',
+      )
     }
-    await keep(folder, kept)
-  } else if (isRoot) {
-    if ((await stat(kept.cluster)).uid !== runAs.uid) await giveTo(kept.cluster, runAs) // copied by root
-    if (!(await canWork(kept.cluster, runAs, 'w'))) {
-      throw new Error(`PostgreSQL runs as user ${runAs.uid}, who cannot reach ${kept.cluster}: open its parent folders (chmod o+x)`)
+    if (isRoot && (await stat(cluster)).uid !== runAs.uid) await giveTo(cluster, runAs) // copied by root
+    if (!(await canWork(cluster, runAs, 'w'))) {
+      throw new Error(
+        `PostgreSQL runs as user ${runAs.uid}, who cannot reach ${cluster}: open its parent folders (chmod o+x)`,
+      )
     }
+    return { kept, cluster, runAs }
   }
-  return { kept, runAs }
+  // Never begin anew in silence where a database has been.
+  if (kept.port !== undefined) {
+    throw new Error(
+      `The database that ${file} speaks of is not in ${cluster} any more. ` +
+        'Put it back, or delete that file to begin with an empty one.',
+    )
+  }
+  await mkdir(cluster, { recursive: true, mode: 0o700 })
+  await giveTo(cluster, runAs)
+  const reachable = await canWork(cluster, runAs, 'w') // root's own folders are often closed to everybody else
+  if (!reachable) {
+    await rm(cluster, { recursive: true })
+    kept.elsewhere = join(await publicShelf(), `cluster-${randomBytes(6).toString('hex')}`)
+    logger.warn(
+      { cluster: kept.elsewhere },
+      `PostgreSQL cannot run as root, and its user cannot reach ${folder}: the database lies elsewhere`,
+    )
+  }
+  await keep(folder, kept)
+  return { kept, cluster: kept.elsewhere ?? cluster, runAs }
 }
 
 /** As root, a cluster keeps the user it was made by; a new one, or one that root copied, is nobody's. */
@@ -171,7 +188,9 @@ async function versionOf(cluster: string): Promise<string | undefined> {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return undefined
     if (code !== 'EACCES') throw error
-    throw new Error(`The database in ${cluster} belongs to another user: start Reprise as that user or as root`, { cause: error })
+    throw new Error(`The database in ${cluster} belongs to another user: start Reprise as that user or as root`, {
+      cause: error,
+    })
   }
 }
 
@@ -180,6 +199,8 @@ async function keep(folder: string, kept: Kept): Promise<void> {
   const file = await open(draft, 'w', 0o600)
   try {
     await file.writeFile(`${JSON.stringify(kept, null, 2)}\n`)
+    const { uid, gid } = await stat(folder)
+    if (isRoot) await file.chown(uid, gid) // a start as root now and then does not lock the folder's owner out
     await file.sync()
   } finally {
     await file.close()
@@ -197,11 +218,14 @@ async function syncFolder(folder: string): Promise<void> {
 // The cluster
 
 /** Built beside and renamed: a start killed half way leaves no half cluster. */
-async function initCluster(bin: string, { cluster, password }: Kept, runAs: RunAs): Promise<void> {
-  const draft = `${cluster}.new`
-  const passwordFile = `${cluster}.password`
-  await rm(draft, { recursive: true, force: true })
-  await rm(passwordFile, { force: true })
+async function initCluster(bin: string, cluster: string, password: string, runAs: RunAs): Promise<void> {
+  const parent = dirname(cluster)
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith(`${basename(cluster)}.new-`)) continue
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined) // its initdb may still run
+  }
+  const draft = `${cluster}.new-${randomBytes(4).toString('hex')}`
+  const passwordFile = `${draft}.password`
   await mkdir(draft, { mode: 0o700 })
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
   await giveTo(draft, runAs)
@@ -218,7 +242,7 @@ async function initCluster(bin: string, { cluster, password }: Kept, runAs: RunA
   }
   await rm(cluster, { recursive: true, force: true }) // an empty folder: we only come here without a PG_VERSION
   await rename(draft, cluster)
-  await syncFolder(join(cluster, '..'))
+  await syncFolder(parent)
 }
 
 async function checkCluster(bin: string, cluster: string): Promise<void> {
@@ -298,7 +322,8 @@ async function serves(pid: number, cluster: string): Promise<boolean> {
 
 async function supervise(bin: string, cluster: string, port: number, runAs: RunAs, logger: Logger) {
   const over = new AbortController()
-  const settings = Object.entries({ ...SETTINGS, port: String(port) }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const settings = Object.entries({ ...SETTINGS, port: String(port) })
+    .flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const launch = () => launchPatiently(join(bin, 'postgres'), ['-D', cluster, ...settings], runAs, logger)
 
   let child = await launch()
@@ -356,7 +381,8 @@ async function launchPatiently(program: string, args: string[], runAs: RunAs, lo
     try {
       return await launchOnce(program, args, runAs, logger)
     } catch (error) {
-      const leftovers = /lock file|shared memory|still in use|could not bind|could not create any TCP/.test((error as Error).message)
+      const { message } = error as Error
+      const leftovers = /lock file|shared memory|still in use|could not bind|could not create any TCP/.test(message)
       if (!leftovers || Date.now() > deadline) throw error
     }
   }
@@ -366,7 +392,8 @@ async function launchPatiently(program: string, args: string[], runAs: RunAs, lo
 function launchOnce(program: string, args: string[], runAs: RunAs, logger: Logger): Promise<ChildProcess> {
   return new Promise((done, fail) => {
     // A session of its own, or Ctrl-C in the terminal would stop it before Reprise has drained.
-    const child = spawn(program, args, { ...runAs, cwd: '/', env: serverEnv, detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+    const stdio: StdioOptions = ['ignore', 'ignore', 'pipe']
+    const child = spawn(program, args, { ...runAs, cwd: '/', env: serverEnv, detached: true, stdio })
     const said: string[] = []
     const timer = setTimeout(() => {
       child.kill('SIGQUIT')

@@ -204,20 +204,28 @@ function pending(migrations: Migration[], applied: Applied[], compatSchema: stri
     if (!file && row.number > newest) {
       throw new DatabaseRefusedError(`This database was migrated by a newer Reprise (${row.name}): update this one`)
     }
-    if (!file) throw new DatabaseRefusedError(`Migration ${row.name} was applied to this database, but its file is missing`)
+    if (!file) {
+      throw new DatabaseRefusedError(`Migration ${row.name} was applied to this database, but its file is missing`)
+    }
     if (file.sha256 !== row.sha256) {
       throw new DatabaseRefusedError(
         `Migration ${file.name} was changed after it was applied to this database. Put it back and write a new one.`,
       )
     }
     if (row.compat_schema !== compatSchema) {
-      throw new DatabaseRefusedError(`This database was set up with COMPAT_SCHEMA=${row.compat_schema}, not ${compatSchema}`)
+      throw new DatabaseRefusedError(
+        `This database was set up with COMPAT_SCHEMA=${row.compat_schema}, not ${compatSchema}`,
+      )
     }
   }
   const last = applied.at(-1)?.number ?? -1
   const open = migrations.filter(({ number }) => !applied.some((row) => row.number === number))
   const late = open.find(({ number }) => number < last)
-  if (late) throw new DatabaseRefusedError(`Migration ${late.name} comes before one that is applied already: give it a new number`)
+  if (late) {
+    throw new DatabaseRefusedError(
+      `Migration ${late.name} comes before one that is applied already: give it a new number`,
+    )
+  }
   return open
 }
 
@@ -229,7 +237,8 @@ interface Unmarked extends Table {
 async function unmarked(client: pg.PoolClient, tables: Table[]): Promise<Unmarked[]> {
   const { rows } = await client.query<Unmarked>(
     `select n.nspname as schema, c.relname as table, coalesce(obj_description(c.oid, 'pg_class'), '') as comment,
-            case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' else 'table' end as kind
+            case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table'
+              else 'table' end as kind
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
      join unnest($1::text[], $2::text[]) as ours(schema, name) on ours.schema = n.nspname and ours.name = c.relname
      where c.relkind in ('r', 'p', 'v', 'm', 'f') order by 1, 2`,

@@ -136,7 +136,11 @@ export function createDatabase(options: Options): Database {
   }
 }
 
-async function runOn<Row>(client: pg.PoolClient, query: string | SqlQuery, values?: readonly unknown[]): Promise<Rows<Row>> {
+async function runOn<Row>(
+  client: pg.PoolClient,
+  query: string | SqlQuery,
+  values?: readonly unknown[],
+): Promise<Rows<Row>> {
   const { text, name, values: own } = typeof query === 'string' ? { text: query, name: undefined, values } : query
   const result = await client.query<Row & pg.QueryResultRow>({ text, name, values: own as unknown[] | undefined })
   return { rows: result.rows, rowCount: result.rowCount ?? 0 }
@@ -215,7 +219,8 @@ const toNumber = (text: string): number => {
 }
 const TEXT_LIST = 1009 as never
 const listOf = (parse: (text: string) => unknown) => {
-  const each = (item: unknown): unknown => (Array.isArray(item) ? item.map(each) : item === null ? null : parse(item as string))
+  const each = (item: unknown): unknown =>
+    Array.isArray(item) ? item.map(each) : item === null ? null : parse(item as string)
   return (text: string) => each((pg.types.getTypeParser(TEXT_LIST) as unknown as (text: string) => unknown)(text))
 }
 const asText = (text: string) => text

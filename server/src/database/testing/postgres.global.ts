@@ -26,6 +26,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 /** With the cluster, which lies elsewhere when its user could not get into the folder. */
 export async function removeDataDir(dataDir: string): Promise<void> {
   const kept = await readFile(join(dataDir, 'postgres.json'), 'utf8').catch(() => undefined)
-  if (kept) await rm((JSON.parse(kept) as { cluster: string }).cluster, { recursive: true, force: true })
+  const elsewhere = kept && (JSON.parse(kept) as { elsewhere?: string }).elsewhere
+  if (elsewhere) await rm(elsewhere, { recursive: true, force: true })
   await rm(dataDir, { recursive: true, force: true })
 }

@@ -88,7 +88,8 @@ async function ensureTemplate(admin: pg.Client, serverUrl: string, compatSchema:
     const draft = `${template}_draft`
     await admin.query(`drop database if exists ${draft} with (force)`)
     await admin.query(`create database ${draft}`)
-    const db = createDatabase({ url: urlOf(serverUrl, draft), max: 1, applicationName: 'reprise-test-template', logger: warnings })
+    const url = urlOf(serverUrl, draft)
+    const db = createDatabase({ url, max: 1, applicationName: 'reprise-test-template', logger: warnings })
     await migrate(db, { ...files, compatSchema, logger: warnings }).finally(() => db.close())
     await admin.query(`alter database ${draft} rename to ${template}`)
     return template
