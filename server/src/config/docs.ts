@@ -27,9 +27,10 @@ ${sections.join('\n')}`
 /** `.env.example`: everything commented out, so that copying it changes nothing. */
 export function envExample(groups: SettingGroup[]): string {
   const sections = groups.map(({ title, settings }) =>
-    [`# --- ${title} ---`, ...Object.values(settings).flatMap((one) => [comment(one.doc), `#${one.env}=${shownDefault(one)}`])].join(
-      '\n',
-    ),
+    [
+      `# --- ${title} ---`,
+      ...Object.values(settings).flatMap((one) => [comment(one.doc), `#${one.env}=${shownDefault(one)}`]),
+    ].join('\n'),
   )
   return `# Generated from the code that reads the settings.\n\n${sections.join('\n\n')}\n`
 }

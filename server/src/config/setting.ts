@@ -34,7 +34,7 @@ export const requiredText = () =>
 export const secretText = (minBytes: number) =>
   text().transform((value, context) => {
     if (value === undefined || Buffer.byteLength(value) >= minBytes) return value
-    context.addIssue({ code: 'custom', message: `expected at least ${minBytes} bytes, e.g. from: openssl rand -hex 32` })
+    context.addIssue({ code: 'custom', message: `expected at least ${minBytes} bytes (openssl rand -hex 32)` })
     return z.NEVER
   })
 export const flag = () =>

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto'
+import { hash as hashOf, timingSafeEqual } from 'node:crypto'
 import { getCookie } from 'hono/cookie'
 import type { MiddlewareHandler } from 'hono'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, type JWTPayload } from 'jose'
@@ -61,7 +61,7 @@ export function createAuthenticator(options: AuthenticatorOptions): MiddlewareHa
   const known = new Lru<string, Promise<void>>(50_000)
 
   async function identify(token: string): Promise<Identity | null> {
-    const hash = sha256(token)
+    const hash = hashOf('sha256', token, 'buffer')
     if (serviceHash && timingSafeEqual(hash, serviceHash)) return SERVICE
     if (anonHash && timingSafeEqual(hash, anonHash)) return null
     const key = hash.toString('base64')
@@ -184,8 +184,10 @@ function createVerifier(options: AuthenticatorOptions): (token: string) => Promi
       const { alg } = decodeProtectedHeader(token)
       const { iss, aud } = decodeJwt(token)
       // Each key has its own algorithms, so a public key can never serve as a shared secret.
-      if (iss === SESSION_ISSUER && aud === SESSION_AUDIENCE)
-        return (await jwtVerify(token, sessionKey, { ...common, algorithms: ['HS256'], requiredClaims: ['exp'] })).payload
+      if (iss === SESSION_ISSUER && aud === SESSION_AUDIENCE) {
+        const ours = { ...common, algorithms: ['HS256'], requiredClaims: ['exp'] }
+        return (await jwtVerify(token, sessionKey, ours)).payload
+      }
       if (alg === 'HS256')
         return sharedKey && (await jwtVerify(token, sharedKey, { ...foreign, algorithms: ['HS256'] })).payload
       return publicKeys && (await jwtVerify(token, publicKeys, { ...foreign, algorithms: ['RS256', 'ES256'] })).payload

@@ -20,7 +20,7 @@ const preflight = (origin: string) => ({
 })
 
 describe('CORS', () => {
-  it('a preflight from any origin allows what supabase-js sends, without a credential and without cookies', async () => {
+  it('a preflight from anywhere allows what supabase-js sends, without a credential and without cookies', async () => {
     await using server = await serveTestApp(routes)
     for (const path of ['/api/things', '/functions/v1/not-there', '/storage/v1/object/public/a/b.mp3']) {
       const { status, headers } = await server.fetch(path, preflight('https://app.example'))
@@ -55,7 +55,9 @@ describe('CORS', () => {
     const bare = await server.fetch('/bare', { headers: { origin: 'https://app.example' } })
     expect(bare.headers.get('access-control-allow-origin')).toBe('https://app.example')
     expect(bare.headers.get('vary')).toBe('range, origin')
-    for (const origin of ['https://evil.example', 'https://app.example.evil.example', 'null'])
-      expect((await server.fetch('/api/things', preflight(origin))).headers.get('access-control-allow-origin')).toBeNull()
+    for (const origin of ['https://evil.example', 'https://app.example.evil.example', 'null']) {
+      const { headers } = await server.fetch('/api/things', preflight(origin))
+      expect(headers.get('access-control-allow-origin')).toBeNull()
+    }
   })
 })

@@ -48,7 +48,10 @@ export function docsPage(document: OpenApiDocument): string {
 <main>
 ${sections.join('\n')}
 <section id="schemas"><h2>Schemas</h2>${Object.entries(document.components?.schemas ?? {})
-    .map(([name, schema]) => `<details id="schema-${escape(slug(name))}"><summary><b>${escape(name)}</b></summary>${json(schema)}</details>`)
+    .map(
+      ([name, schema]) =>
+        `<details id="schema-${escape(slug(name))}"><summary><b>${escape(name)}</b></summary>${json(schema)}</details>`,
+    )
     .join('')}</section>
 ${errorsHtml()}
 </main>
@@ -65,11 +68,13 @@ function operationHtml({ path, method, operation }: { path: string; method: stri
   )
   const responses = Object.entries(operation.responses ?? {}).map(
     ([status, { description, content }]) =>
-      `<tr><td><code>${escape(status)}</code></td><td>${words(description ?? '')}</td><td>${contentHtml(content)}</td></tr>`,
+      `<tr><td><code>${escape(status)}</code></td><td>${words(description ?? '')}</td>` +
+      `<td>${contentHtml(content)}</td></tr>`,
   )
-  return `<details id="${escape(slug(`${method}-${path}`))}"><summary><span class="m ${method}">${method.toUpperCase()}</span>
+  return `<details id="${escape(slug(`${method}-${path}`))}"><summary><span class="m">${method.toUpperCase()}</span>
 <code>${escape(path)}</code> <span>${escape(operation.summary ?? '')}</span></summary>
-${operation.description ? `<p>${words(operation.description)}</p>` : ''}<p class="dim">${open ? 'Open to all.' : 'Needs a credential.'}</p>
+${operation.description ? `<p>${words(operation.description)}</p>` : ''}
+<p class="dim">${open ? 'Open to all.' : 'Needs a credential.'}</p>
 ${parameters.length ? `<h3>Parameters</h3><table>${parameters.join('')}</table>` : ''}
 ${operation.requestBody ? `<h3>Body</h3>${contentHtml(operation.requestBody.content, true)}` : ''}
 <h3>Answers</h3><table>${responses.join('')}</table></details>`
@@ -97,11 +102,13 @@ function typeHtml(schema: unknown): string {
 function errorsHtml(): string {
   const rows = (Object.keys(ERRORS) as ErrorCode[]).map(
     (code) =>
-      `<tr id="${code}"><td><code>${code}</code></td><td>${ERRORS[code].status}</td><td>${escape(label('en', code))}</td>` +
+      `<tr id="${code}"><td><code>${code}</code></td><td>${ERRORS[code].status}</td>` +
+      `<td>${escape(label('en', code))}</td>` +
       `<td>${ERRORS[code].retryable ? 'yes' : 'no'}</td><td>${escape(text('en', code))}</td></tr>`,
   )
-  return `<section id="errors"><h2>Errors</h2><p>Every error is <code>application/problem+json</code>.</p><div class="wide">
-<table><tr><th>code</th><th>status</th><th>title</th><th>retryable</th><th>text</th></tr>${rows.join('')}</table></div></section>`
+  return `<section id="errors"><h2>Errors</h2><p>Every error is <code>application/problem+json</code>.</p>
+<div class="wide"><table><tr><th>code</th><th>status</th><th>title</th><th>retryable</th><th>text</th></tr>
+${rows.join('')}</table></div></section>`
 }
 
 const json = (value: unknown): string => `<pre tabindex="0">${escape(JSON.stringify(value, null, 2) ?? '')}</pre>`
@@ -112,12 +119,15 @@ const escape = (raw: string): string => raw.replace(/[&<>"']/g, (sign) => ESCAPE
 
 const STYLE = `
 :root{--ink:#1c1c22;--dim:#5a5a66;--paper:#fff;--line:#d9d9e0;--soft:#f4f4f7;--link:#2546b8}
-@media(prefers-color-scheme:dark){:root{--ink:#ececf1;--dim:#a6a6b3;--paper:#16161b;--line:#34343f;--soft:#1f1f27;--link:#9db4ff}}
+@media(prefers-color-scheme:dark){
+:root{--ink:#ececf1;--dim:#a6a6b3;--paper:#16161b;--line:#34343f;--soft:#1f1f27;--link:#9db4ff}}
 *{box-sizing:border-box}body{margin:0 auto;max-width:64rem;padding:1rem;background:var(--paper);color:var(--ink);
 font:1rem/1.5 system-ui,sans-serif}a{color:var(--link)}nav a{margin-right:.75rem}small,.dim{color:var(--dim)}
 h2{border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:.75rem 0 .25rem}
 details{border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;padding:.5rem .75rem}summary{cursor:pointer}
-code,pre{font:.875rem ui-monospace,monospace;overflow-wrap:anywhere}pre{background:var(--soft);padding:.75rem;overflow:auto}
-table{border-collapse:collapse;width:100%}td,th{border-top:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top}
+code,pre{font:.875rem ui-monospace,monospace;overflow-wrap:anywhere}
+pre{background:var(--soft);padding:.75rem;overflow:auto}
+table{border-collapse:collapse;width:100%}
+td,th{border-top:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top}
 .wide{overflow-x:auto}.m{display:inline-block;min-width:4.5rem;font-weight:700}:target{outline:2px solid var(--link)}
 `

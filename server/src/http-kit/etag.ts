@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Context, TypedResponse } from 'hono'
 
 /** Strong tag of these bytes. */
 export const etagOf = (bytes: string | Uint8Array): string =>
-  `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`
+  `"${hash('sha256', bytes, 'base64url').slice(0, 27)}"`
 
 /** True when the client's `If-None-Match` names this tag (weak comparison, as RFC 9110 asks for it). */
 export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {

@@ -19,7 +19,10 @@ function routes(app: App): void {
       tags: ['Things'],
       summary: 'List <things>',
       request: { query: pageQuery },
-      responses: { 200: jsonResponse(pageOf(z.object({ id: z.string() })), 'A page'), ...problemResponses('unauthorized') },
+      responses: {
+        200: jsonResponse(pageOf(z.object({ id: z.string() })), 'A page'),
+        ...problemResponses('unauthorized'),
+      },
     }),
     (c) => {
       const { limit, cursor } = c.req.valid('query')
@@ -104,7 +107,8 @@ describe('access log', () => {
     const lines: string[] = []
     const sink = new Writable({ write: (chunk, _, done) => (lines.push(String(chunk)), done()) })
     await using server = await serveTestApp(routes, { logger: pino({}, sink) })
-    const { headers } = await server.fetch('/api/things/7?callback%54oken=hush&tok%65n=hush&limit=3', { method: 'DELETE' })
+    const address = '/api/things/7?callback%54oken=hush&tok%65n=hush&limit=3'
+    const { headers } = await server.fetch(address, { method: 'DELETE' })
     const line = lines.map((one) => JSON.parse(one)).find(({ msg }) => msg === 'request')
     expect(line).toMatchObject({ requestId: headers.get('x-request-id'), route: '/api/things/:id', status: 204 })
     expect(line.ms).toBeGreaterThanOrEqual(0)

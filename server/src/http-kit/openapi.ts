@@ -147,7 +147,7 @@ function mountDocs(app: App, { version, publicBaseUrl }: AppOptions): void {
     made ??= make()
     return c.body(made.html, 200, {
       'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       'cache-control': 'no-cache',
     })
   })

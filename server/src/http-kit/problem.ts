@@ -20,7 +20,7 @@ export interface Problem {
   [param: string]: unknown
 }
 
-/** Endpoints with an error format of their own (the seeds'). Headers such as `retry-after` are added to its response. */
+/** Endpoints with an error format of their own (the seeds'). Headers such as `retry-after` are added to it. */
 export interface ErrorFormat {
   /** Path prefix, e.g. `/functions/v1/`. */
   prefix: string

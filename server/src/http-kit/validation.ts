@@ -8,7 +8,7 @@ import type { AppEnv } from './app-env.ts'
  * Validation of every route: 422 with one entry per wrong field. A wrong path parameter names nothing that exists,
  * so it is 404 like any other missing thing.
  */
-// eslint-disable-next-line -- the library types this hook with any
+// oxlint-disable-next-line typescript/no-explicit-any -- the library types this hook so
 export const validationHook: Hook<any, AppEnv, any, any> = (result, c) => {
   if (result.success) return
   if (result.target === 'param') throw new AppError('not_found')
@@ -60,8 +60,6 @@ function ruleOf(issue: z.core.$ZodIssue, missing: boolean): { rule: string; para
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined),
-    value,
-  )
+  const isObject = (one: unknown): one is Record<PropertyKey, unknown> => typeof one === 'object' && one !== null
+  return path.reduce<unknown>((inner, key) => (isObject(inner) ? inner[key] : undefined), value)
 }

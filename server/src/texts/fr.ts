@@ -65,7 +65,8 @@ export const fr = {
       'Le fournisseur a livré un fichier abîmé. Vos jetons pour cela vous ont été rendus. ' +
       'Vous pouvez le récupérer de nouveau gratuitement.',
     unsafe_url:
-      "Le fournisseur a nommé une adresse que nous n'ouvrons pas par prudence. Vos jetons pour cela vous ont été rendus.",
+      "Le fournisseur a nommé une adresse que nous n'ouvrons pas par prudence. " +
+      'Vos jetons pour cela vous ont été rendus.',
     file_too_large:
       'Le résultat est plus grand que ce que nous conservons. Vos jetons pour cela vous ont été rendus.',
     deadline_exceeded:

@@ -36,7 +36,8 @@ describe('settings', () => {
 
   it('nothing set gives the documented defaults', () => {
     expect(read({})).toMatchObject({ port: 8787, host: '127.0.0.1', corsOrigins: ['*'], jwtSecret: undefined })
-    expect(read({ HOST: '', SUPABASE_SERVICE_ROLE_KEY: 'key' })).toMatchObject({ host: '127.0.0.1', serviceRoleKey: 'key' })
+    expect(read({ HOST: '' }).host).toBe('127.0.0.1')
+    expect(read({ SUPABASE_SERVICE_ROLE_KEY: 'key' }).serviceRoleKey).toBe('key')
   })
 
   it('a short JWT_SECRET is refused with what to do, and is not printed', () => {

@@ -12,8 +12,9 @@ afterAll(() => test?.close())
 
 const clock = testClock(Date.now())
 const newcomers: string[] = []
+const own = { sessionSecret: SESSION_SECRET, sessionDays: 30, clock, ids: systemIds }
 const accounts = (onNewUser = async (_: unknown, userId: string) => void newcomers.push(userId)) =>
-  createAccounts({ database: test.db, onNewUser, sessionSecret: SESSION_SECRET, sessionDays: 30, clock, ids: systemIds })
+  createAccounts({ ...own, database: test.db, onNewUser })
 
 const start = (publicBaseUrl?: string) => {
   const own = accounts()
