@@ -25,7 +25,8 @@ export function isInternalName(hostname: string): boolean {
   return INTERNAL.test(name)
 }
 
-const INTERNAL = /\.(localhost|local|localdomain|internal|intranet|lan|home|corp|home\.arpa|onion|test|invalid|example)$/
+const INTERNAL =
+  /\.(localhost|local|localdomain|internal|intranet|lan|home|corp|home\.arpa|onion|test|invalid|example)$/
 
 /** `host` without the brackets that URLs put around IPv6. */
 export const bareHost = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, '$1')

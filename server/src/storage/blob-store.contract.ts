@@ -149,7 +149,8 @@ export function blobStoreContract(
     })
 
     it('takes any printable key, and refuses every one that could leave the store', async () => {
-      for (const key of ['песни/пользователь/Трек №1.mp3', 'a b/c+d%2e%2e/e?f#g', `${'x'.repeat(200)}/y`]) {
+      const fine = ['песни/пользователь/Трек №1.mp3', 'a b/c+d%2e%2e/e?f#g', `${'x'.repeat(200)}/y`]
+      for (const key of fine) {
         expect(await put(key, key)).toBe('published')
         expect((await read(key))!.toString()).toBe(key)
         expect(await keys(key)).toEqual([key])

@@ -48,7 +48,8 @@ describe('download', () => {
     expect(await store.publish(file, 'a/song.mp3', { mime: 'audio/mpeg' })).toBe('published')
   })
 
-  const failures: [name: string, code: string, final: boolean, serve: RequestListener, more?: Partial<DownloadOptions>][] = [
+  type Case = [name: string, code: string, final: boolean, serve: RequestListener, more?: Partial<DownloadOptions>]
+  const failures: Case[] = [
     ['404', 'not_found', false, (_, response) => response.writeHead(404).end('no')],
     ['403', 'forbidden', false, (_, response) => response.writeHead(403).end('no')],
     ['410', 'gone', false, (_, response) => response.writeHead(410).end('no')],
@@ -78,14 +79,16 @@ describe('download', () => {
       const drip = setInterval(() => response.write(Buffer.alloc(100)), 10)
       response.on('close', () => clearInterval(drip))
     }, { timeoutMs: 150 }],
-    ['an announced giant', 'too_large', true, (_, response) => response.writeHead(200, { 'content-length': 1e9 }).write('x')],
+    ['an announced giant', 'too_large', true, (_, response) =>
+      response.writeHead(200, { 'content-length': 1e9 }).write('x')],
     ['a giant that comes in chunks', 'too_large', true, (_, response) => {
       response.write(Buffer.alloc(600_000))
       response.end(Buffer.alloc(600_000))
     }],
     ['a redirect to a private address', 'unsafe_url', true, (_, response) =>
       response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()],
-    ['a redirect in circles', 'too_many_redirects', false, (_, response) => response.writeHead(302, { location: '/' }).end()],
+    ['a redirect in circles', 'too_many_redirects', false, (_, response) =>
+      response.writeHead(302, { location: '/' }).end()],
   ]
   it.each(failures)('%s is %s (final: %s), and nothing is kept', async (_name, code, final, serve, more) => {
     const error = await get(serve, more).then(() => null, (reason) => reason)

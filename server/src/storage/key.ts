@@ -12,7 +12,8 @@ export const isValidKey = (key: string): boolean => problemOf(key) === null
 /**
  * Keys are relative paths with `/` between segments: `tracks-audio/<user>/<track>.mp3`. At most 900 bytes, each
  * segment 1 to 200 bytes (a file name may have 255, an S3 key 1,024), no `.` or `..`, no backslash, nothing
- * unprintable; no segment starts with a dot, so that a store's own folders (`.staging`) can never be named. Throws `BadKey`.
+ * unprintable; no segment starts with a dot, so that a store's own folders (`.staging`) can never be named.
+ * Throws `BadKey`.
  */
 export function checkKey(key: string): void {
   const problem = problemOf(key)

@@ -3,7 +3,7 @@ import type { BlobStore } from './blob-store.ts'
 import { parseRange } from './range.ts'
 
 /** Up to this size an answer is read at once: one read, one write, and a failure is still a clean 500. */
-const AT_ONCE = 1024 * 1024
+const AT_ONCE = 256 * 1024
 
 export interface ServedFile {
   store: Pick<BlobStore, 'get'>

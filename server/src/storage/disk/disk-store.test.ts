@@ -45,7 +45,10 @@ describe('disk store', () => {
   it('goes on when somebody removed the folders under a running store', async () => {
     await store.publish(await stage('x'), 'deep/er/file', { mime: 'text/plain' })
     await rm(join(root, 'deep'), { recursive: true })
-    expect(await store.publish(await stage('y'), 'deep/er/file', { mime: 'text/plain' })).toBe('published')
+    for (const key of ['deep/er/file', 'deep/other/file']) {
+      await rm(join(root, 'deep'), { recursive: true, force: true })
+      expect(await store.publish(await stage('y'), key, { mime: 'text/plain' })).toBe('published')
+    }
   })
 
   it('closes its file when a reader stops half way', async () => {

@@ -8,7 +8,7 @@ import { createFolderSync } from './folder-sync.ts'
 
 const STAGING = '.staging'
 /** Bytes gathered before a write; two such batches are alive at once (one being written, one being filled). */
-const BATCH = 256 * 1024
+const BATCH = 128 * 1024
 const READ_SIZE = 256 * 1024
 
 export interface DiskStore extends BlobStore {
@@ -52,16 +52,13 @@ export function createDiskStore(options: { root: string; now?: () => number }): 
   async function publish(staged: StagedFile, key: string): Promise<'published' | 'exists'> {
     const path = pathOf(key)
     const folder = dirname(path)
-    await folders.ensure(folder)
     let taken = false
-    try {
-      await linkNew()
-    } catch (error) {
+    await linkNew().catch((error: unknown) => {
       if (codeOf(error) !== 'ENOENT') throw error
+      // Somebody removed folders that we believed to be there.
       folders.forget()
-      await folders.ensure(folder)
-      await linkNew()
-    }
+      return linkNew()
+    })
     // Also when it was taken: whoever made that entry may have died before syncing it, and we call it stored.
     await folders.sync(folder)
     if (taken) return 'exists'
@@ -69,6 +66,7 @@ export function createDiskStore(options: { root: string; now?: () => number }): 
     return 'published'
 
     async function linkNew() {
+      await folders.ensure(folder)
       await link(staged.path, path).catch((error: unknown) => {
         if (codeOf(error) !== 'EEXIST') throw error
         taken = true
