@@ -85,15 +85,14 @@ const COVERS = ['#0d4f43,#f2c25f', '#3b2a6b,#ff9c90', '#7a3b12,#ffe3a8', '#123a6
 
 function tracksOf(world: World, story: Story) {
   const state = stateOf(story)
-  if (!['previewing', 'saving', 'complete'].includes(state)) return []
   const stored = state === 'complete'
+  if (!stored) return []
   return (story.fate === 'missing' ? [1] : [1, 2])
     .map((variant) => ({
       id: `${story.id.slice(0, -1)}${variant}`, title: (story.body.title as string) ?? 'Last Tram Home', variant,
-      durationMs: stored ? 31_000 + variant * 7000 : null, archived: stored, sha256: stored ? 'ab'.repeat(32) : null,
-      bytes: stored ? 682_000 : null, mime: stored ? 'audio/wav' : null,
-      audioUrl: stored ? `/fake/audio/${variant}.wav` : null, previewUrl: `/fake/audio/${variant}.wav`,
-      coverUrl: stored ? `/fake/cover/${(story.body.title as string) ? variant : variant + 2}.svg` : null,
+      durationMs: 31_000 + variant * 7000, archived: true, sha256: 'ab'.repeat(32), bytes: 682_000, mime: 'audio/wav',
+      audioUrl: `/fake/audio/${variant}.wav`,
+      coverUrl: `/fake/cover/${(story.body.title as string) ? variant : variant + 2}.svg`,
       generationId: story.id, createdAt: iso(story.createdAt), expiresAt: null,
     }))
     .filter((track) => !world.deleted.has(track.id))
@@ -111,12 +110,13 @@ function view(world: World, story: Story, language: string) {
   const lost = final && state !== 'complete'
   const kept = state === 'complete' ? (story.fate === 'missing' ? 5 : 10) : 0
   return {
-    id: story.id, ...story.body, state, cost: 10, createdAt: iso(story.createdAt), deadlineAt: iso(story.createdAt + 10 * MINUTE),
+    id: story.id, provider: 'suno', kind: 'song', title: (story.body.title as string) ?? null, prompt: story.body.prompt, request: story.body, state, cost: 10, createdAt: iso(story.createdAt), deadlineAt: iso(story.createdAt + 10 * MINUTE),
     updatedAt: iso(story.fate === 'stuck' ? story.createdAt + 30_000 : final ? story.createdAt + 83_000 : Date.now()),
     finishedAt: final ? iso(story.createdAt + 83_000) : null, missing: story.fate === 'missing' && final ? 1 : 0,
     providerTaskId: ['queued', 'submitting'].includes(state) ? null : `suno_${story.id.slice(0, 12)}`, regeneratedFrom: story.from ?? null,
     attempts: state === 'queued' ? [] : [{ number: 1, state: final ? 'succeeded' : 'accepted', sentAt: iso(story.createdAt + 2000) }],
-    tracks: tracksOf(world, story), results: 2,
+    tracks: tracksOf(world, story),
+    previews: ['previewing', 'saving'].includes(state) ? [0, 1].map((index) => ({ index, previewUrl: `/fake/audio/${index + 1}.wav` })) : [],
     error: lost ? { code: state, message: WORDS[language]?.[state] ?? 'Cancelled', retryable: true, charged: false } : null,
     receipt: { cost: 10, held: final ? 0 : 10, captured: kept, released: final ? 10 - kept : 0 },
   }
@@ -154,7 +154,7 @@ async function answer(world: World, request: IncomingMessage, response: ServerRe
     return send(response, 200, { accessToken: 'x', user: { id: 'owner', operator: true }, expiresAt: iso(Date.now() + 1e9) })
   }
   if (room === 'session') return send(response, 200, { user: { id: 'c0ffee00-0000-4000-8000-000000000001', operator: true } })
-  if (room === 'prices') return send(response, 200, { items: [{ kind: 'song', model: null, tokensPerResult: 5, results: 2 }] })
+  if (room === 'prices') return send(response, 200, { items: [{ kind: 'song', provider: '*', model: '*', tokensPerResult: 5, results: 2 }] })
   if (room === 'balance') {
     const open = world.stories.filter((story) => STEPS.some(([state]) => state === stateOf(story))).length
     return send(response, 200, { available: 240 - open * 10 + world.granted, held: open * 10 })
@@ -177,6 +177,7 @@ async function answer(world: World, request: IncomingMessage, response: ServerRe
   if (room === 'tracks' && id && method === 'DELETE') return world.deleted.add(id), send(response, 204)
   if (room === 'tracks') {
     const items = world.stories.flatMap((story) => (stateOf(story) === 'complete' ? tracksOf(world, story) : []))
+    if (act === 'audio') return audio(request, response, Number(id?.at(-1)))
     return id ? send(response, 200, items.find((track) => track.id === id)) : send(response, 200, { items, nextCursor: null })
   }
   if (room === 'generations' && method === 'POST' && !id) {
@@ -252,7 +253,7 @@ function musicClips(world: World, method: string, id: string | undefined, act: s
 /** Tells of every change of state, as the real stream does. */
 function stream(world: World, response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-  response.write(': hello\n\n')
+  response.write('id: 0.0\nevent: ready\ndata: {}\n\n')
   const seen = new Map(world.stories.map((story) => [story.id, stateOf(story)]))
   let n = 0
   const timer = setInterval(() => {
@@ -261,7 +262,7 @@ function stream(world: World, response: ServerResponse): void {
       const state = stateOf(story)
       if (seen.get(story.id) === state) continue
       seen.set(story.id, state)
-      response.write(`id: ${++n}\ndata: ${JSON.stringify({ type: 'generation', generationId: story.id, state })}\n\n`)
+      response.write(`id: 0.${++n}\nevent: generation\ndata: ${JSON.stringify({ type: 'generation', generationId: story.id, state })}\n\n`)
     }
   }, 1000)
   response.on('close', () => clearInterval(timer))

@@ -42,7 +42,8 @@ async function listen(signal: AbortSignal): Promise<void> {
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       await readStream(signal, () => {
-        if (liveState.get() !== 'live') void queryClient.invalidateQueries()
+        // What happened before the line was open is read once.
+        if (liveState.get() !== 'live') lookAtAll()
         liveState.set('live')
         failures = 0
       })
@@ -69,6 +70,8 @@ async function readStream(signal: AbortSignal, onOpen: () => void): Promise<void
       signal: line.signal,
     })
     const isStream = response.headers.get('content-type')?.startsWith('text/event-stream')
+    // An id that this server cannot read would close the door for good.
+    if (response.status === 422) remember(LAST_ID, null, 'tab')
     if (!response.ok || !isStream || !response.body) throw new Error(`no event stream: ${response.status}`)
     onOpen()
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
@@ -80,12 +83,19 @@ async function readStream(signal: AbortSignal, onOpen: () => void): Promise<void
       silence = setTimeout(end, SILENCE_MS)
       for (const event of feed(value)) {
         if (event.id) remember(LAST_ID, event.id, 'tab')
-        hear(queryClient, event.data)
+        if (event.event === 'reset') lookAtAll()
+        else if (event.event !== 'ready') hear(queryClient, event.data)
       }
     }
   } finally {
     clearTimeout(silence)
     signal.removeEventListener('abort', end)
+  }
+}
+
+function lookAtAll(): void {
+  for (const key of ['generations', 'generation', 'balance', 'tracks', 'ledger']) {
+    void queryClient.invalidateQueries({ queryKey: [key] })
   }
 }
 

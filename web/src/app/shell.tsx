@@ -1,6 +1,6 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { Coins, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
-import { useEffect, type ReactNode } from 'react'
+import { useEffect, useRef, type ReactNode } from 'react'
 import { restorePlayer } from '../features/tracks/player.ts'
 import { PlayerBar } from '../features/tracks/player-bar.tsx'
 import { Welcome } from '../features/session/sign-in-page.tsx'
@@ -36,7 +36,11 @@ export function Shell() {
   const inside = !out && !atDoor
   useLive(inside)
   useEffect(restorePlayer, [])
+  const before = useRef(path)
   useEffect(() => {
+    // Another page begins at its beginning for those who do not see it, too.
+    if (before.current !== path) document.getElementById('content')?.focus({ preventScroll: true })
+    before.current = path
     const place = PLACES.find((one) => one.to === path)
     document.title = place ? `${t(place.key)} · Reprise` : 'Reprise'
   }, [path, t])
@@ -176,7 +180,7 @@ function Settings(props: { inside: boolean }) {
   const chosen = useValue(theme)
   return (
     <Menu
-      label={`${t('lang.label')}, ${t('theme.label')}`}
+      label={`${language.toUpperCase()}: ${t('lang.label')}, ${t('theme.label')}`}
       className="flex min-h-9 items-center gap-1.5 rounded-lg px-2 text-xs font-medium text-soft uppercase hover:bg-sunken hover:text-ink"
       button={
         <>

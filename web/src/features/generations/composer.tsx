@@ -10,7 +10,7 @@ import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { RepeatSign } from '../../ui/repeat-sign.tsx'
 import { useOrder, type Order } from './generations.ts'
-import { emptyDraft, IDEA_LIMIT, lengthOf, LIMITS, orderOf, tooLong, type Draft } from './wishes.ts'
+import { emptyDraft, IDEA_LIMIT, ideaLength, mistakesOf, orderOf, type Draft } from './wishes.ts'
 
 const KEPT = 'reprise.draft'
 
@@ -35,12 +35,14 @@ export function Composer() {
     if (order.isError) order.reset()
   }
 
-  const over = tooLong(draft)
-  const empty = draft.prompt.trim() === '' && draft.lyrics.trim() === ''
+  const mistakes = mistakesOf(draft)
+  const used = ideaLength(draft)
   const problem = order.error instanceof ApiProblem ? order.error : undefined
   const mistake = (field: keyof Draft): string | undefined => {
-    if (over[field] !== undefined) return t('problem.tooLong', { n: over[field] })
-    if (field === 'prompt' && tried && empty) return t('problem.required')
+    const known = mistakes[field]
+    if (known?.rule === 'too_long') return t('problem.tooLong', { n: known.n })
+    // What is still empty is no mistake before somebody has tried to send it.
+    if (known && tried) return t('problem.required')
     return problem?.fields.find((one) => one.path === field || one.path.endsWith(`.${field}`))?.message
   }
   const FIELDS: (keyof Draft)[] = ['prompt', 'title', 'style', 'lyrics', 'model']
@@ -63,7 +65,8 @@ export function Composer() {
     event?.preventDefault()
     setTried(true)
     if (order.isPending) return
-    if (empty || Object.keys(over).length > 0) {
+    if (Object.keys(mistakes).length > 0) {
+      if (!mistakes.prompt) setAdvanced(true)
       requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus())
       return
     }
@@ -87,7 +90,7 @@ export function Composer() {
         <Field
           label={t('create.prompt')}
           error={mistake('prompt')}
-          aside={<Count n={IDEA_LIMIT - lengthOf(draft.prompt.trim())} limit={IDEA_LIMIT} />}
+          aside={used !== undefined && <Count used={used} limit={IDEA_LIMIT} />}
         >
           {(wire) => (
             <textarea
@@ -135,7 +138,6 @@ export function Composer() {
                 <input
                   {...wire}
                   value={draft.title}
-                  maxLength={LIMITS.title * 2}
                   onChange={(event) => change({ title: event.target.value })}
                   className="field"
                 />
@@ -236,16 +238,16 @@ const hasAdvanced = (draft: Draft) =>
   draft.instrumental || [draft.title, draft.style, draft.lyrics, draft.model].some((value) => value !== '')
 
 /** What is left; said aloud only when it gets tight. */
-function Count(props: { n: number; limit: number }) {
+function Count(props: { used: number; limit: number }) {
   const { t } = useI18n()
-  const used = props.limit - props.n
+  const left = props.limit - props.used
   return (
     <>
-      <span aria-hidden="true" className={`num ${props.n < 0 ? 'font-medium text-danger' : ''}`}>
-        {used} / {props.limit}
+      <span aria-hidden="true" className={`num ${left < 0 ? 'font-medium text-danger' : ''}`}>
+        {props.used} / {props.limit}
       </span>
       <span role="status" className="sr-only">
-        {props.n <= 50 && props.n >= 0 && props.n % 10 === 0 ? t('count.left', { n: props.n }) : ''}
+        {left <= 50 && left >= 0 && left % 10 === 0 ? t('count.left', { n: left }) : ''}
       </span>
     </>
   )

@@ -13,14 +13,23 @@ export interface TimelineEvent {
 
 export type Tone = 'good' | 'bad' | 'plain'
 
-const GOOD = new Set(['accepted_request', 'accepted', 'adopted', 'partial', 'succeeded', 'stored', 'stored_after_cancel', 'complete'])
-const BAD = new Set([
-  'no_credits', 'blocked', 'rejected', 'unknown', 'owner_lost', 'submit_unknown', 'empty', 'provider_failed',
-  'unreachable', 'nothing_saved', 'unsaved', 'timed_out',
-])
+export interface Sentence {
+  key: Key | undefined
+  tone: Tone
+  tokens: number
+  bytes: number | undefined
+}
+
+const GOOD = words(
+  'accepted_request accepted adopted partial succeeded succeeded_all_stored stored stored_after_cancel complete',
+)
+const BAD = words(
+  'no_credits blocked rejected unknown owner_lost submit_unknown empty finished_empty provider_failed unreachable',
+  'nothing_saved unsaved timed_out',
+)
 
 /** The sentence of an event, `undefined` when this page is older than the event. `tokens` fills `{amount}`. */
-export function eventSentence(event: TimelineEvent): { key: Key | undefined; tone: Tone; tokens: number; bytes: number | undefined } {
+export function eventSentence(event: TimelineEvent): Sentence {
   const key = `event.${event.type}`
   const data = event.data ?? {}
   return {
@@ -35,3 +44,7 @@ export function eventSentence(event: TimelineEvent): { key: Key | undefined; ton
 export const plainType = (type: string) => type.replace(/[._-]+/g, ' ')
 
 const numberOf = (value: unknown) => (typeof value === 'number' ? value : undefined)
+
+function words(...lines: string[]): Set<string> {
+  return new Set(lines.join(' ').split(' '))
+}

@@ -1,5 +1,5 @@
 import { Link, useParams } from '@tanstack/react-router'
-import { ArrowLeft } from 'lucide-react'
+import { ArrowLeft, ChevronRight } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { ApiProblem, serverNow } from '../../app/api.ts'
 import { problemText } from '../../app/problem-text.ts'
@@ -10,7 +10,7 @@ import { CopyValue } from '../../ui/copy-button.tsx'
 import { Empty, Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { eventSentence, plainType, type TimelineEvent, type Tone } from './event-sentence.ts'
-import { isOpen, titleOf, useEvents, useGeneration, type Generation } from './generations.ts'
+import { isOpen, titleOf, useEvents, useGeneration, wishesIn, type Generation } from './generations.ts'
 import { Outcome, Retries } from './outcome.tsx'
 import { StateBadge } from './state-badge.tsx'
 import { Elapsed, UnderWay } from './under-way.tsx'
@@ -63,7 +63,7 @@ function Whole(props: { generation: Generation }) {
   return (
     <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,21rem)]">
       <div className="grid min-w-0 gap-5">
-        <section className="sheet p-5 sm:p-6">
+        <section className="sheet p-5">
           <div className="flex items-start justify-between gap-4">
             <h1 className="text-xl leading-snug font-semibold tracking-tight">{titleOf(generation, t('gen.untitled'))}</h1>
             <div className="flex flex-col items-end gap-1 pt-1">
@@ -129,6 +129,7 @@ function ReceiptPart({ generation }: { generation: Generation }) {
 }
 
 function Identity({ generation }: { generation: Generation }) {
+  const wishes = wishesIn(generation)
   const { t, language } = useI18n()
   const moment = (iso: string | null | undefined) => (iso ? momentText(iso, language, serverNow()) : '–')
   return (
@@ -150,7 +151,7 @@ function Identity({ generation }: { generation: Generation }) {
       <Rows
         rows={[
           [t('detail.provider'), generation.provider],
-          ...(generation.model ? [[t('detail.model'), generation.model] as [string, ReactNode]] : []),
+          ...(wishes.model ? [[t('detail.model'), wishes.model] as [string, ReactNode]] : []),
           [t('detail.created'), moment(generation.createdAt)],
           [t('detail.deadline'), moment(generation.deadlineAt)],
           [t('detail.updated'), moment(generation.updatedAt)],
@@ -174,10 +175,11 @@ function Identity({ generation }: { generation: Generation }) {
 
 function WishesPart({ generation }: { generation: Generation }) {
   const { t } = useI18n()
+  const wishes = wishesIn(generation)
   const lines: [string, string | undefined][] = [
-    [t('create.prompt'), generation.prompt],
-    [t('create.style'), generation.style],
-    [t('create.lyrics'), generation.lyrics],
+    [t('create.prompt'), wishes.prompt],
+    [t('create.style'), wishes.style],
+    [t('create.lyrics'), wishes.lyrics],
   ]
   const told = lines.filter(([, text]) => text)
   if (told.length === 0) return null
@@ -191,7 +193,7 @@ function WishesPart({ generation }: { generation: Generation }) {
           </div>
         ))}
       </dl>
-      {generation.instrumental && <p className="mt-3 text-sm">{t('create.instrumental')}</p>}
+      {wishes.instrumental && <p className="mt-3 text-sm">{t('create.instrumental')}</p>}
     </Part>
   )
 }
@@ -212,7 +214,7 @@ function Attempts({ generation }: { generation: Generation }) {
             {(attempt.sentAt ?? attempt.createdAt) && (
               <p className="num text-xs text-soft">{momentText((attempt.sentAt ?? attempt.createdAt)!, language, serverNow())}</p>
             )}
-            {attempt.error?.message && <p className="text-danger">{attempt.error.message}</p>}
+            {attempt.errorCode && <p className="text-danger">{plainType(attempt.errorCode)}</p>}
           </li>
         ))}
       </ol>
@@ -246,28 +248,25 @@ function Moment({ event, last }: { event: TimelineEvent; last: boolean }) {
   const sentence = said.key ? t(said.key, { amount: tokens(said.tokens) }) : plainType(event.type)
   const time = new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(Date.parse(event.at))
   return (
-    <li className="relative grid grid-cols-[auto_minmax(0,1fr)] gap-x-3 pb-3">
+    <li className="relative grid grid-cols-[auto_minmax(0,1fr)] gap-x-3 pb-2.5">
       {!last && <span aria-hidden="true" className="absolute top-3 bottom-[-6px] left-[4.5px] w-px bg-line" />}
       <span aria-hidden="true" className={`relative mt-1.5 size-2.5 rounded-full ${DOTS[said.tone]}`} />
-      <div className="min-w-0">
-        <p className="flex flex-wrap justify-between gap-x-4 text-sm">
+      <details className="group min-w-0">
+        <summary className="-mx-1.5 flex min-h-6 list-none flex-wrap items-baseline justify-between gap-x-4 rounded-md px-1.5 text-sm hover:bg-sunken [&::-webkit-details-marker]:hidden">
           <span>
             {sentence}
             {said.bytes !== undefined && <span className="text-soft"> · {bytesText(said.bytes, language)}</span>}
           </span>
-          <time dateTime={event.at} className="num font-mono text-xs leading-5 text-soft">
-            {time}
-          </time>
-        </p>
-        <details>
-          <summary className="inline-flex min-h-6 items-center rounded text-xs text-soft hover:text-ink">
-            {t('detail.raw')}
-          </summary>
-          <pre className="mt-1 overflow-x-auto rounded-lg bg-sunken p-3 font-mono text-xs" tabIndex={0}>
-            {JSON.stringify(event, null, 2)}
-          </pre>
-        </details>
-      </div>
+          <span className="num flex items-center gap-1.5 font-mono text-xs text-soft">
+            <time dateTime={event.at}>{time}</time>
+            <ChevronRight size={13} aria-hidden className="transition-transform group-open:rotate-90" />
+            <span className="sr-only">{t('detail.raw')}</span>
+          </span>
+        </summary>
+        <pre className="my-1.5 overflow-x-auto rounded-lg bg-sunken p-3 font-mono text-xs" tabIndex={0} aria-label={t('detail.raw')}>
+          {JSON.stringify(event, null, 2)}
+        </pre>
+      </details>
     </li>
   )
 }

@@ -1,9 +1,4 @@
-import {
-  useInfiniteQuery,
-  useMutation,
-  useQuery,
-  useQueryClient,
-} from '@tanstack/react-query'
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, ApiProblem, type Page } from '../../app/api.ts'
 import { usePollInterval } from '../../app/live.ts'
 import type { Track } from '../tracks/tracks.ts'
@@ -20,11 +15,10 @@ export interface Attempt {
   number?: number
   state?: string
   providerTaskId?: string | null
-  taskId?: string | null
   createdAt?: string | null
   sentAt?: string | null
   endedAt?: string | null
-  error?: { code?: string; message?: string } | null
+  errorCode?: string | null
 }
 
 export interface Receipt {
@@ -43,7 +37,7 @@ export interface Wishes {
   model?: string
 }
 
-export interface Generation extends Wishes {
+export interface Generation {
   id: string
   state: State
   provider: string
@@ -53,11 +47,14 @@ export interface Generation extends Wishes {
   updatedAt?: string
   deadlineAt?: string
   finishedAt?: string | null
+  title?: string | null
+  prompt?: string
   progressText?: string
   providerTaskId?: string | null
   attempts?: Attempt[]
   tracks?: Track[]
-  results?: number
+  previews?: { index: number; previewUrl: string }[]
+  request?: Wishes
   missing?: number
   arrivedLateAt?: string | null
   indeterminate?: boolean
@@ -66,6 +63,9 @@ export interface Generation extends Wishes {
   error?: { code: string; message: string; retryable?: boolean; charged?: boolean } | null
   receipt?: Receipt
 }
+
+/** What was asked for. */
+export const wishesIn = (generation: Generation): Wishes => generation.request ?? { prompt: generation.prompt }
 
 export const titleOf = (generation: Generation, untitled: string) =>
   generation.title || generation.tracks?.find((track) => track.title)?.title || generation.prompt || untitled
@@ -105,7 +105,7 @@ async function allEvents(id: string): Promise<TimelineEvent[]> {
   const events: TimelineEvent[] = []
   for (let cursor = ''; ; ) {
     const page = await api<Page<TimelineEvent>>(
-      `/api/generations/${encodeURIComponent(id)}/events?limit=200${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+      `/api/generations/${encodeURIComponent(id)}/events?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
     )
     events.push(...page.items)
     if (!page.nextCursor || events.length > 2000) return events

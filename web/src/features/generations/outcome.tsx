@@ -5,7 +5,7 @@ import { priceOf, usePrices } from '../../app/queries.ts'
 import { useI18n, type I18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Notice } from '../../ui/notice.tsx'
-import { useAct, type Act, type Generation } from './generations.ts'
+import { useAct, wishesIn, type Act, type Generation } from './generations.ts'
 import { retriesFor } from './retries.ts'
 
 /** How an ended generation ended when not everything went well: why, what it cost, and what can be done. */
@@ -45,7 +45,7 @@ export function Retries(props: { generation: Generation }) {
   const { generation } = props
   const act = useAct(generation.id)
   const navigate = useNavigate()
-  const price = priceOf(usePrices().data ?? [], generation.kind, generation.model)
+  const price = priceOf(usePrices().data ?? [], generation.kind, wishesIn(generation).model)
   const run = (what: Act) =>
     act.mutate(
       { act: what, key: crypto.randomUUID() },

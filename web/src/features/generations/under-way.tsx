@@ -17,21 +17,11 @@ export function UnderWay(props: { generation: Generation }) {
     <div className="mt-4">
       <Stepper state={generation.state} />
       <div className="-mr-2 mt-1 flex min-h-9 items-center justify-between gap-3">
-        <p aria-live="polite" className="text-sm text-soft">
+        <p aria-live="polite" className={`text-sm ${generation.indeterminate || generation.blockedReason ? 'text-warn' : 'text-soft'}`}>
           {generation.progressText || t(`progress.${generation.state}`)}
         </p>
         <CancelButton generation={generation} />
       </div>
-      {generation.indeterminate && (
-        <Notice tone="warn" className="mt-3">
-          {t('gen.indeterminate')}
-        </Notice>
-      )}
-      {generation.blockedReason && (
-        <Notice tone="warn" className="mt-3">
-          {t('gen.blocked', { reason: generation.blockedReason })}
-        </Notice>
-      )}
       {silent > STALE_MS && (
         <Notice tone="warn" live className="mt-3">
           {t('gen.stale', { time: clockText(silent) })}

@@ -1,42 +1,30 @@
 import { useI18n } from '../../i18n/i18n.tsx'
-import { playables } from '../tracks/playable.ts'
+import { playableOf } from '../tracks/playable.ts'
 import { TrackRow } from '../tracks/track-row.tsx'
-import { isOpen, titleOf, type Generation } from './generations.ts'
+import { titleOf, type Generation } from './generations.ts'
+import { slotsOf } from './slots.ts'
 
 /** The songs of a generation. While it is under way, those still to come have their place too. */
 export function Variants(props: { generation: Generation }) {
   const { t } = useI18n()
   const { generation } = props
-  const open = isOpen(generation)
-  const tracks = (generation.tracks ?? []).filter((track) => track.audioUrl || track.previewUrl || open)
-  const name = (i: number) => t('gen.variant', { n: i + 1 })
-  const queue = tracks.flatMap((track, i) =>
-    playables([{ ...track, title: track.title || titleOf(generation, t('gen.untitled')) }], '', generation.id).map((one) => ({
-      ...one,
-      subtitle: name(i),
-    })),
-  )
-  const expected = generation.results ?? 2
-  const awaited = open ? Math.max(0, expected - tracks.length) : 0
-  if (tracks.length + awaited === 0) return null
+  const title = titleOf(generation, t('gen.untitled'))
+  const rows = slotsOf(generation).map(({ n, track, previewUrl }) => {
+    const shown = track ?? { id: `${generation.id}:${n}`, title: null, previewUrl }
+    const name = t('gen.variant', { n })
+    return { n, shown, name, what: playableOf(shown, { title: track?.title || title, subtitle: name, generationId: generation.id }) }
+  })
+  const queue = rows.flatMap((row) => row.what ?? [])
+  if (rows.length === 0) return null
   return (
     <ul className="mt-3 grid gap-2 sm:grid-cols-2">
-      {tracks.map((track, i) =>
-        track.audioUrl || track.previewUrl ? (
-          <TrackRow
-            key={track.id}
-            track={track}
-            name={name(i)}
-            what={queue.find((one) => one.id === track.id || one.id === `${track.id}:preview`)}
-            queue={queue}
-          />
+      {rows.map((row) =>
+        row.what ? (
+          <TrackRow key={row.n} track={row.shown} name={row.name} what={row.what} queue={queue} />
         ) : (
-          <Awaited key={track.id} n={i + 1} />
+          <Awaited key={row.n} n={row.n} />
         ),
       )}
-      {Array.from({ length: awaited }, (_, i) => (
-        <Awaited key={`awaited-${i}`} n={tracks.length + i + 1} />
-      ))}
     </ul>
   )
 }

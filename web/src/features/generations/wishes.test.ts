@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { emptyDraft, orderOf, tooLong } from './wishes.ts'
+import { emptyDraft, ideaLength, mistakesOf, orderOf } from './wishes.ts'
 
 describe('what is sent for a song', () => {
   it('holds only what was filled in', () => {
@@ -14,9 +14,19 @@ describe('what is sent for a song', () => {
     expect(body).toMatchObject({ instrumental: true })
     expect(body.lyrics).toBeUndefined()
   })
+})
 
-  it('500 letters of any alphabet fit an idea, 501 do not', () => {
-    expect(tooLong({ ...emptyDraft, prompt: '🎵'.repeat(500) })).toEqual({})
-    expect(tooLong({ ...emptyDraft, prompt: 'ы'.repeat(501) })).toEqual({ prompt: 500 })
+describe('what is told before anything is sent', () => {
+  it('an idea has 500 letters, with its style and title counted in', () => {
+    expect(mistakesOf({ ...emptyDraft, prompt: 'ы'.repeat(500) })).toEqual({})
+    expect(mistakesOf({ ...emptyDraft, prompt: 'ы'.repeat(501) })).toEqual({ prompt: { rule: 'too_long', n: 500 } })
+    expect(mistakesOf({ ...emptyDraft, prompt: 'ы'.repeat(495), style: 'folk' })).toEqual({ prompt: { rule: 'too_long', n: 500 } })
+  })
+
+  it('with own words the idea is not limited, but a title is needed', () => {
+    const draft = { ...emptyDraft, prompt: 'x'.repeat(600), lyrics: 'la', style: 'folk' }
+    expect(ideaLength(draft)).toBeUndefined()
+    expect(mistakesOf(draft)).toEqual({ title: { rule: 'required' } })
+    expect(mistakesOf({ ...draft, title: 'T' })).toEqual({})
   })
 })

@@ -10,11 +10,11 @@ import { Cover } from '../../ui/cover.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Empty, Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
-import { playables } from './playable.ts'
+import { playableOf } from './playable.ts'
 import { PlayButton } from './play-button.tsx'
 import type { Playable } from './player.ts'
 import { fileName } from './track-row.tsx'
-import { useDeleteTrack, useTracks, type Track } from './tracks.ts'
+import { downloadUrl, useDeleteTrack, useTracks, type Track } from './tracks.ts'
 
 export function LibraryPage() {
   const i18n = useI18n()
@@ -24,7 +24,13 @@ export function LibraryPage() {
   const [doomed, setDoomed] = useState<Track | null>(null)
   const all = tracks.data?.pages.flatMap((page) => page.items) ?? []
   const shown = all.filter((track) => (track.title ?? '').toLowerCase().includes(words.trim().toLowerCase()))
-  const queue = playables(shown, t('gen.untitled'))
+  const heard = shown.map((track) =>
+    playableOf(track, {
+      title: track.title || t('gen.untitled'),
+      subtitle: track.variant ? t('gen.variant', { n: track.variant }) : undefined,
+    }),
+  )
+  const queue = heard.flatMap((one) => one ?? [])
 
   return (
     <>
@@ -70,11 +76,11 @@ export function LibraryPage() {
       )}
       {all.length > 0 && shown.length === 0 && <p className="py-10 text-center text-soft">{t('library.noMatch')}</p>}
       <ul className={GRID}>
-        {shown.map((track) => (
+        {shown.map((track, i) => (
           <Tile
             key={track.id}
             track={track}
-            what={queue.find((one) => one.id === track.id || one.id === `${track.id}:preview`)}
+            what={heard[i]}
             queue={queue}
             onDelete={() => setDoomed(track)}
           />
@@ -123,8 +129,8 @@ function Tile(props: { track: Track; what?: Playable; queue: Playable[]; onDelet
         <div className="mt-auto -mb-1 -ml-2 flex pt-1">
           {track.audioUrl && (
             <a
-              href={track.audioUrl}
-              download={fileName(track, title)}
+              href={downloadUrl(track)}
+              download={fileName(track, `${title} ${track.variant ?? ''}`)}
               aria-label={t('track.download', { title })}
               title={t('action.download')}
               className="inline-flex size-9 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"

@@ -1,19 +1,19 @@
 import type { Playable } from './player.ts'
-import type { Track } from './tracks.ts'
+import { downloadUrl, type Track } from './tracks.ts'
 
-/** What of these tracks can be heard now, in order: our copy, else the preview. */
-export function playables(tracks: Track[], untitled: string, generationId?: string): Playable[] {
-  return tracks.flatMap((track) => {
-    const src = track.audioUrl ?? track.previewUrl
-    if (!src) return []
-    return {
-      id: track.audioUrl ? track.id : `${track.id}:preview`,
-      title: track.title || untitled,
-      src,
-      coverUrl: track.coverUrl,
-      durationMs: track.durationMs,
-      trackId: track.audioUrl ? track.id : undefined,
-      generationId: generationId ?? track.generationId ?? undefined,
-    }
-  })
+/** What of this track can be heard now: our copy, else the preview, else nothing. */
+export function playableOf(track: Track, about: { title: string; subtitle?: string; generationId?: string }): Playable | undefined {
+  const src = track.audioUrl ?? track.previewUrl
+  if (!src) return undefined
+  return {
+    id: track.audioUrl ? track.id : `${track.id}:preview`,
+    title: about.title,
+    subtitle: about.subtitle,
+    src,
+    downloadUrl: downloadUrl(track),
+    coverUrl: track.coverUrl,
+    durationMs: track.durationMs,
+    trackId: track.audioUrl ? track.id : undefined,
+    generationId: about.generationId ?? track.generationId ?? undefined,
+  }
 }

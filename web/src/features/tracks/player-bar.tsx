@@ -7,7 +7,20 @@ import { useValue } from '../../app/value-store.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Cover } from '../../ui/cover.tsx'
-import { audio, closePlayer, player, playhead, retry, seek, setVolume, step, toggle, volume, type Playable } from './player.ts'
+import {
+  audio,
+  closePlayer,
+  player,
+  playhead,
+  retry,
+  seek,
+  seekBy,
+  setVolume,
+  step,
+  toggle,
+  volume,
+  type Playable,
+} from './player.ts'
 import { fileName } from './track-row.tsx'
 
 const Waveform = lazy(() => import('./waveform.tsx'))
@@ -29,7 +42,7 @@ export function PlayerBar() {
         <Cover seed={now.id} src={now.coverUrl} className="size-11 rounded-lg" />
         <div className="min-w-0 flex-1 sm:w-44 sm:flex-none">
           <Title what={now} />
-          <Times />
+          <Times about={now.subtitle} />
         </div>
         <div className="flex items-center">
           <IconButton label={t('player.previous')} disabled={at <= 0} onClick={() => step(-1)} className="max-sm:hidden">
@@ -54,7 +67,7 @@ export function PlayerBar() {
           </IconButton>
         </div>
         {state.error ? (
-          <div role="alert" className="order-last flex min-w-0 basis-[calc(100%-3rem)] items-center gap-3 text-sm sm:order-none sm:flex-1 sm:basis-auto">
+          <div role="alert" className="order-last flex min-w-0 basis-full items-center gap-3 text-sm sm:order-none sm:flex-1 sm:basis-auto">
             <p className="min-w-0 flex-1 leading-snug">
               <code className="block font-mono text-xs text-danger">{state.error}</code>
               {t(`media.${state.error}`)}
@@ -68,13 +81,13 @@ export function PlayerBar() {
           <Volume />
         </div>
         <a
-          href={now.src}
+          href={now.downloadUrl ?? now.src}
           download={fileName({}, now.title)}
           aria-label={t('track.download', { title: now.title })}
           title={t('action.download')}
           className={
-            'order-last inline-flex size-9 shrink-0 items-center justify-center rounded-lg text-soft hover:bg-sunken ' +
-            'hover:text-ink sm:order-none'
+            'order-last size-9 shrink-0 items-center justify-center rounded-lg text-soft hover:bg-sunken ' +
+            `hover:text-ink sm:order-none sm:inline-flex ${state.error ? 'hidden' : 'inline-flex'}`
           }
         >
           <Download size={18} aria-hidden />
@@ -87,8 +100,9 @@ export function PlayerBar() {
   )
 }
 
+/** The song, and which of its variants. */
 function Title(props: { what: Playable }) {
-  const look = 'block truncate text-sm leading-tight font-medium'
+  const look = 'block truncate text-sm leading-6 font-medium'
   if (!props.what.generationId) return <p className={look}>{props.what.title}</p>
   return (
     <Link to="/generations/$id" params={{ id: props.what.generationId }} className={`${look} hover:underline`}>
@@ -97,10 +111,11 @@ function Title(props: { what: Playable }) {
   )
 }
 
-function Times() {
+function Times(props: { about?: string }) {
   const head = useValue(playhead)
   return (
-    <p className="num text-xs text-soft" aria-hidden="true">
+    <p className="num truncate text-xs text-soft">
+      {props.about && `${props.about} · `}
       {clockText(head.time * 1000)} / {clockText(head.duration * 1000)}
     </p>
   )
@@ -138,7 +153,7 @@ function Seeker(props: { src: string }) {
           const by = { ArrowLeft: -5, ArrowRight: 5 }[event.key]
           if (by === undefined) return
           event.preventDefault()
-          seek(head.time + by)
+          seekBy(by)
         }}
         className="absolute inset-0 z-10 h-full w-full cursor-pointer opacity-0"
       />
@@ -190,8 +205,8 @@ function usePlayerKeys(enabled: boolean): void {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
       if (target.closest('input, textarea, select, button, a, summary, dialog, [contenteditable]')) return
       if (event.key === ' ') toggle()
-      else if (event.key === 'ArrowRight') seek(playhead.get().time + 5)
-      else if (event.key === 'ArrowLeft') seek(playhead.get().time - 5)
+      else if (event.key === 'ArrowRight') seekBy(5)
+      else if (event.key === 'ArrowLeft') seekBy(-5)
       else return
       event.preventDefault()
     }

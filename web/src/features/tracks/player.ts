@@ -10,6 +10,7 @@ export interface Playable {
   title: string
   subtitle?: string
   src: string
+  downloadUrl?: string
   coverUrl?: string | null
   durationMs?: number | null
   trackId?: string
@@ -97,6 +98,9 @@ export function seek(seconds: number): void {
   const { duration } = playhead.get()
   audio().currentTime = Math.min(Math.max(0, seconds), duration || seconds)
 }
+
+/** Moves by some seconds from where the sound is now, however fast the key is pressed. */
+export const seekBy = (seconds: number) => seek(audio().currentTime + seconds)
 
 /** The next (1) or the previous (-1) of the queue; at the end it stops. */
 export function step(by: 1 | -1): void {

@@ -5,7 +5,7 @@ import { useI18n } from '../../i18n/i18n.tsx'
 import { Cover } from '../../ui/cover.tsx'
 import { PlayButton } from './play-button.tsx'
 import { player, type Playable } from './player.ts'
-import type { Track } from './tracks.ts'
+import { downloadUrl, type Track } from './tracks.ts'
 
 /** One variant of a generation: hear it, keep it, take it home. */
 export function TrackRow(props: { track: Track; name: string; what?: Playable; queue: Playable[] }) {
@@ -30,8 +30,8 @@ export function TrackRow(props: { track: Track; name: string; what?: Playable; q
       </div>
       {track.audioUrl && (
         <a
-          href={track.audioUrl}
-          download={fileName(track, props.name)}
+          href={downloadUrl(track)}
+          download={fileName(track, `${what?.title ?? ''} ${track.variant ?? ''}`)}
           aria-label={t('track.download', { title: props.name })}
           title={t('action.download')}
           className="inline-flex size-9 shrink-0 items-center justify-center rounded-lg text-soft hover:bg-sheet hover:text-ink"

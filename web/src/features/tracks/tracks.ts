@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useMutation, useQueryClient, type InfiniteData } from '@tanstack/react-query'
-import { api, type Page } from '../../app/api.ts'
+import { api, bearer, type Page } from '../../app/api.ts'
 
 /** One stored or expected song. `audioUrl` is empty until our own copy is published. */
 export interface Track {
@@ -17,6 +17,12 @@ export interface Track {
   expiresAt?: string | null
   generationId?: string | null
   createdAt?: string
+}
+
+/** Where the file itself is fetched, under a good name. A pasted token cannot travel with a link: then the plain address. */
+export function downloadUrl(track: Track): string | undefined {
+  if (!track.audioUrl) return undefined
+  return bearer() ? track.audioUrl : `/api/tracks/${encodeURIComponent(track.id)}/audio?download=1`
 }
 
 export const getTrack = (id: string) => api<Track>(`/api/tracks/${encodeURIComponent(id)}`)
