@@ -128,7 +128,12 @@ export function Composer() {
         )}
 
         <details className="group" open={advanced} onToggle={(event) => setAdvanced(event.currentTarget.open)}>
-          <summary className="-mx-2 flex min-h-9 list-none items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink [&::-webkit-details-marker]:hidden">
+          <summary
+            className={
+              '-mx-2 flex min-h-9 list-none items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink ' +
+              '[&::-webkit-details-marker]:hidden'
+            }
+          >
             <ChevronDown size={16} aria-hidden className="-rotate-90 transition-transform group-open:rotate-0" />
             {t('create.advanced')}
           </summary>
@@ -198,7 +203,7 @@ export function Composer() {
 
         {order.isError && !shownAtField && (
           <Notice tone="danger" live>
-            <p>{problem && problem.fields.length > 0 ? problem.fields.map((one) => one.message).join(' ') : problemText(order.error, i18n)}</p>
+            <p>{problem?.fields.map((one) => one.message).join(' ') || problemText(order.error, i18n)}</p>
             {problem?.status === 0 && last && (
               <>
                 <p className="mt-1 text-soft">{t('create.safe')}</p>

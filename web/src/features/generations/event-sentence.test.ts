@@ -10,7 +10,7 @@ describe('the timeline in words', () => {
     const table = await readFile(new URL('../../../../server/src/engine/moves.ts', import.meta.url), 'utf8')
     const ids = [...table.matchAll(/\{ id: '(\w+)'/g)].map((match) => match[1]!)
     expect(ids.length).toBeGreaterThan(30)
-    for (const id of ids) expect(eventSentence(event(id)).key, id).toBe(`event.${id}`)
+    expect(ids.filter((id) => eventSentence(event(id)).key !== `event.${id}`)).toEqual([])
   })
 
   it('an event that this page does not know is still readable', () => {

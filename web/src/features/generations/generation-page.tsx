@@ -252,7 +252,12 @@ function Moment({ event, last }: { event: TimelineEvent; last: boolean }) {
       {!last && <span aria-hidden="true" className="absolute top-3 bottom-[-6px] left-[4.5px] w-px bg-line" />}
       <span aria-hidden="true" className={`relative mt-1.5 size-2.5 rounded-full ${DOTS[said.tone]}`} />
       <details className="group min-w-0">
-        <summary className="-mx-1.5 flex min-h-6 list-none flex-wrap items-baseline justify-between gap-x-4 rounded-md px-1.5 text-sm hover:bg-sunken [&::-webkit-details-marker]:hidden">
+        <summary
+          className={
+            '-mx-1.5 flex min-h-6 list-none flex-wrap items-baseline justify-between gap-x-4 rounded-md px-1.5 text-sm ' +
+            'hover:bg-sunken [&::-webkit-details-marker]:hidden'
+          }
+        >
           <span>
             {sentence}
             {said.bytes !== undefined && <span className="text-soft"> · {bytesText(said.bytes, language)}</span>}

@@ -104,7 +104,6 @@ function Tile(props: { track: Track; what?: Playable; queue: Playable[]; onDelet
   const { t, language } = useI18n()
   const { track } = props
   const title = track.title || t('gen.untitled')
-  const variant = track.variant ? t('gen.variant', { n: track.variant }) : ''
   return (
     <li className="sheet flex flex-col overflow-hidden">
       <div className="relative">
@@ -122,7 +121,11 @@ function Tile(props: { track: Track; what?: Playable; queue: Playable[]; onDelet
           )}
         </p>
         <p className="num mt-0.5 text-xs text-soft">
-          {[variant, track.durationMs ? clockText(track.durationMs) : '', track.createdAt ? momentText(track.createdAt, language, serverNow()) : '']
+          {[
+            track.variant ? t('gen.variant', { n: track.variant }) : '',
+            track.durationMs ? clockText(track.durationMs) : '',
+            track.createdAt ? momentText(track.createdAt, language, serverNow()) : '',
+          ]
             .filter(Boolean)
             .join(' · ')}
         </p>
