@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../kernel/errors.ts'
 import { stableUuid } from '../kernel/ids.ts'
-import { learn } from './learn.ts'
+import { learn, wholeMs } from './learn.ts'
 import { MOVES, type GuardName, type MoveId, type MoveRow } from './moves.ts'
 import {
   isFinal,
@@ -77,21 +77,22 @@ const GUARDS: Record<GuardName, (work: Work) => boolean> = {
     GUARDS.attempt_current(work) && work.evidence.kind === 'refused' && (!work.evidence.sent || RETRYABLE.includes(work.evidence.error.code)),
   out_of_credits_interactive: (work) => outOfCredits(work) && work.record.generation.urgency === 'interactive',
   out_of_credits_patient: (work) => outOfCredits(work) && work.record.generation.urgency !== 'interactive',
-  callbacks_work: ({ evidence }) => evidence.kind === 'grace_over' && evidence.callbacksWork,
-  any_stored: ({ record }) => finals(record).some((result) => result.state === 'stored'),
+  // The outcome may have become clear while the end of the grace was on its way here.
+  indeterminate: ({ record }) => record.generation.indeterminateUntil !== null,
+  indeterminate_callbacks_work: (work) => GUARDS.indeterminate(work) && work.evidence.kind === 'grace_over' && work.evidence.callbacksWork,
+  any_stored: (work) => anyIn(work, 'stored'),
   all_ended_any_stored: (work) => finals(work.record).every(ended) && GUARDS.any_stored(work),
   all_ended_none_stored: (work) => finals(work.record).every(ended) && !GUARDS.any_stored(work),
-  succeeded_usable: (work) =>
-    status(work) === 'succeeded' && usable(work.record) > 0 && (usable(work.record) === finals(work.record).length || askedEnough(work)),
-  succeeded_empty_for_good: (work) => status(work) === 'succeeded' && usable(work.record) === 0 && askedEnough(work),
+  bytes_given: (work) => GUARDS.attempt_unsettled(work) && work.evidence.kind === 'finished' && work.evidence.results.length > 0,
+  succeeded_with_file: (work) => succeeded(work) && anyIn(work, 'known'),
+  succeeded_all_stored: (work) => succeeded(work) && GUARDS.any_stored(work),
+  succeeded_empty_for_good: succeeded,
   partial: (work) =>
     status(work) !== null && finals(work.record).some((result) => result.state !== 'expected' || result.previewUrl !== null),
-  failed_with_file: (work) => failed(work) && usable(work.record) > 0,
+  failed_with_file: (work) => failed(work) && anyIn(work, 'known'),
+  failed_all_stored: (work) => failed(work) && GUARDS.any_stored(work),
   provider_failed: failed,
-  claim_believed: ({ attempt, record }) =>
-    record.generation.unreachableChecks + 1 >= UNREACHABLE_BEFORE_CLAIM &&
-    attempt?.claimed?.status === 'succeeded' &&
-    attempt.claimed.results.some((result) => result.final !== null),
+  claim_believed: (work) => work.record.generation.unreachableChecks + 1 >= UNREACHABLE_BEFORE_CLAIM && claimBringsFile(work),
   never_sent: ({ record }) => record.attempts.every((attempt) => ['intended', 'rejected', 'abandoned'].includes(attempt.state)),
   unsettled: ({ record }) => unsettled(record),
 }
@@ -107,11 +108,18 @@ function failed(work: Work): boolean {
   const others = askable(work.record).filter((attempt) => attempt.id !== work.attempt?.id)
   return ['failed', 'cancelled'].includes(status(work) ?? '') && others.length === 0
 }
-function askedEnough({ record }: Work): boolean {
-  return record.generation.emptyChecks >= EMPTY_CHECKS
+/** It says that it is done, and has told all files or was asked often enough for the others. */
+function succeeded(work: Work): boolean {
+  return status(work) === 'succeeded' && (!anyIn(work, 'expected') || work.record.generation.emptyChecks >= EMPTY_CHECKS)
 }
-function usable(record: GenerationRecord): number {
-  return finals(record).filter((result) => result.state !== 'expected').length
+function anyIn({ record }: Work, state: Result['state']): boolean {
+  return finals(record).some((result) => result.state === state)
+}
+function claimBringsFile({ record, attempt, now }: Work): boolean {
+  if (attempt?.claimed?.status !== 'succeeded') return false
+  const tried = copy(record)
+  learn(tried, attempt, attempt.claimed, now, coverId)
+  return finals(tried).some((result) => result.state === 'known')
 }
 
 /**
@@ -121,6 +129,8 @@ function usable(record: GenerationRecord): number {
 export function decide(before: GenerationRecord, evidence: Evidence, now: number, policy: Policy): Decision {
   const record = copy(before)
   const work: Work = { record, evidence, attempt: attemptOf(record, evidence), now, policy, events: [], outgoing: [] }
+  // Of an attempt or a result that is not this generation's nothing is believed.
+  if (isForeign(work)) return ignored(before, evidence)
   takeIn(work)
   const row = MOVES.find((candidate: MoveRow) => candidate.from.includes(before.generation.state) && candidate.on === evidence.kind && (!candidate.when || GUARDS[candidate.when](work)))
   if (!row) return ignored(before, evidence)
@@ -208,7 +218,14 @@ const EFFECTS: Partial<Record<MoveId, (work: Work) => void>> = {
   accepted_again: adopt,
   adopted: adopt,
   adopted_late: adopt,
-  finished: takeBytes,
+  finished(work) {
+    takeBytes(work)
+    refuseRest(work.record, 'empty_result', 'the answer held no file for it')
+  },
+  finished_empty(work) {
+    takeBytes(work)
+    fail(work, 'empty_result', 'the answer held no file')
+  },
   finished_late: takeBytes,
   unknown(work) {
     close(work, 'unknown')
@@ -238,19 +255,14 @@ const EFFECTS: Partial<Record<MoveId, (work: Work) => void>> = {
   wake(work) {
     if (askable(work.record).length) wakeUp(work)
   },
-  succeeded(work) {
-    endAttempt(work, 'succeeded')
-    refuseRest(work.record, 'empty_result', 'the provider named no file for it')
-  },
+  succeeded: takeSuccess,
+  succeeded_all_stored: takeSuccess,
   empty(work) {
     endAttempt(work, 'succeeded')
     fail(work, 'empty_result', 'success without a file')
   },
-  failed_with_file(work) {
-    endAttempt(work, 'failed')
-    const error = snapshotError(work)
-    refuseRest(work.record, error.code, error.detail)
-  },
+  failed_with_file: takeFailure,
+  failed_all_stored: takeFailure,
   provider_failed(work) {
     endAttempt(work, 'failed')
     const error = snapshotError(work)
@@ -266,6 +278,7 @@ const EFFECTS: Partial<Record<MoveId, (work: Work) => void>> = {
   },
   unreachable(work) {
     const { generation } = work.record
+    if (!work.attempt?.taskId) return
     generation.unreachableChecks += 1
     const wait = isFinal(generation.state) ? lateWait(work) : Math.min(60_000, 5_000 * generation.unreachableChecks)
     nextCheck(work, wait)
@@ -325,7 +338,7 @@ function adopt(work: Work): void {
 function worthAsking({ evidence, attempt }: Work): boolean {
   if (evidence.kind !== 'hint' || !attempt?.taskId || ATTEMPT_ENDED.includes(attempt.state)) return false
   const claim = evidence.claimed
-  if (claim?.status === 'queued' || claim?.status === 'running') return claim.results.length > 0
+  if (claim?.status === 'queued' || claim?.status === 'running') return claim.results.some((result) => result.final !== null || result.previewUrl !== null)
   return true
 }
 
@@ -342,15 +355,27 @@ function takeBytes(work: Work): void {
   Object.assign(attempt!, { state: 'finished', endedAt: now })
   record.generation.indeterminateUntil = null
   record.generation.dispatchAt = null
-  const waiting = finals(record).filter((result) => result.state === 'expected')
+  const late = isFinal(record.generation.state)
+  const waiting = finals(record).filter((result) => result.state === 'expected' || (late && result.state === 'refused'))
   for (const [place, staged] of evidence.results.entries()) {
     const result = waiting[place]
     if (!result) continue
     Object.assign(result, {
-      state: 'known', attemptId: attempt!.id, stagedKey: staged.stagedKey, title: staged.title, providerDurationMs: staged.durationMs, nextAt: now,
+      state: 'known', attemptId: attempt!.id, stagedKey: staged.stagedKey, title: staged.title, providerDurationMs: wholeMs(staged.durationMs),
+      tries: 0, nextAt: now, refusedCode: null, refusedDetail: null,
     })
   }
-  refuseRest(record, 'empty_result', 'the answer held no file for it')
+}
+
+function takeSuccess(work: Work): void {
+  endAttempt(work, 'succeeded')
+  refuseRest(work.record, 'empty_result', 'the provider named no file for it')
+}
+
+function takeFailure(work: Work): void {
+  endAttempt(work, 'failed')
+  const error = snapshotError(work)
+  refuseRest(work.record, error.code, error.detail)
 }
 
 function wakeUp({ record, now }: Work): void {
@@ -396,7 +421,8 @@ function nextCheck({ record, evidence, now }: Work, waitMs: number): void {
   const askedAt = 'askedAt' in evidence ? evidence.askedAt : null
   // A wake that came while the provider was being asked is not forgotten.
   const woken = askedAt !== null && generation.wokenAt !== null && generation.wokenAt > askedAt
-  generation.checkAt = woken ? now : now + waitMs
+  // Several attempts are asked in turn, each at its own pace.
+  generation.checkAt = woken ? now : now + Math.round(waitMs / Math.max(1, askable(record).length))
 }
 
 function close({ attempt, evidence, now }: Work, state: Attempt['state']): void {
@@ -491,7 +517,9 @@ export function dueStep(record: GenerationRecord, now: number): Due {
   } else if (generation.state === 'submitting' && inFlight(record)) return { step: 'lease_lost' }
   if (final && generation.checkAt !== null && generation.watchUntil <= now) return { step: 'watch_over' }
   if (generation.checkAt !== null && generation.checkAt <= now) {
-    const attempt = askable(record).at(-1) ?? record.attempts.findLast((candidate) => candidate.taskId !== null)
+    const running = askable(record)
+    const inTurn = running[(generation.checks + generation.unreachableChecks) % running.length]
+    const attempt = inTurn ?? record.attempts.findLast((candidate) => candidate.taskId !== null)
     if (attempt) return { step: 'ask', attempt }
   }
   return { step: 'idle' }
@@ -534,6 +562,12 @@ function attemptOf(record: GenerationRecord, evidence: Evidence): Attempt | null
     return record.attempts.find((attempt) => attempt.id === result?.attemptId) ?? null
   }
   return latestAttempt(record)
+}
+
+function isForeign({ record, evidence, attempt }: Work): boolean {
+  if (evidence.kind === 'slot') return false
+  if ('attemptId' in evidence) return attempt === null
+  return 'resultId' in evidence && !record.results.some((result) => result.id === evidence.resultId)
 }
 
 /** 1, 2, 4, 8, 15, 30, 60 seconds while somebody waits; ever more rarely afterwards. */

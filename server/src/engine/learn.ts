@@ -4,35 +4,34 @@ import type { ProviderResult, Snapshot } from '../providers/provider.ts'
 
 /**
  * Takes what the provider told about its results into the record: matches them (by the provider's id, then by
- * order), marks those with a finished file `known` so that saving starts at once, and refreshes addresses of files
- * not yet saved. Each attempt fills only results that no other attempt has filled: two songs never share a row.
- * After the end, a result that had been refused is reopened when the provider offers a file for it.
+ * address, then by order), marks those with a finished file `known` so that saving starts at once, and refreshes
+ * addresses of files not yet saved. Each attempt fills only results that no other attempt has filled: two songs never
+ * share a row. A result that had been refused is reopened when another attempt, or after the end any, has a file for it.
  */
 export function learn(record: GenerationRecord, attempt: Attempt, snapshot: Snapshot, now: number, coverId: (resultId: string) => string): NewEvent[] {
   const events: NewEvent[] = []
   const late = isFinal(record.generation.state)
-  const taken = new Set<Result>()
-  for (const told of snapshot.results) {
-    const result = match(record, attempt, told, taken)
-    if (!result) continue
-    taken.add(result)
+  const without = (result: Result) => result.state === 'expected' || (result.state === 'refused' && (late || result.attemptId !== attempt.id))
+  for (const [told, result] of match(record, attempt, snapshot.results, without)) {
+    const wanted = without(result)
+    if (result.attemptId !== null && result.attemptId !== attempt.id) Object.assign(result, UNTOLD)
     result.attemptId = attempt.id
-    result.providerResultId ??= told.providerId
+    result.providerResultId = told.providerId ?? result.providerResultId
     result.title ??= told.title
     result.tags ??= told.tags
     result.lyrics ??= told.lyrics
     result.previewUrl = told.previewUrl ?? result.previewUrl
-    result.providerDurationMs = told.durationMs ?? result.providerDurationMs
-    learnFinal(result, told, now, late, events, attempt)
+    result.providerDurationMs = wholeMs(told.durationMs) ?? result.providerDurationMs
+    learnFinal(result, told, now, wanted, events, attempt)
     learnCover(record, result, told, now, coverId)
   }
   return events
 }
 
-function learnFinal(result: Result, told: ProviderResult, now: number, late: boolean, events: NewEvent[], attempt: Attempt): void {
-  const url = told.final && 'url' in told.final ? told.final.url : null
+function learnFinal(result: Result, told: ProviderResult, now: number, wanted: boolean, events: NewEvent[], attempt: Attempt): void {
+  const url = urlOf(told)
   if (!url) return
-  if (result.state === 'expected' || (late && result.state === 'refused')) {
+  if (wanted) {
     Object.assign(result, { state: 'known', sourceUrl: url, nextAt: now, refusedCode: null, refusedDetail: null })
     events.push({ type: 'result_known', attempt: attempt.number, data: { index: result.index, providerResultId: told.providerId } })
   } else if (result.state === 'known' && result.sourceUrl !== url) {
@@ -52,8 +51,35 @@ function learnCover(record: GenerationRecord, result: Result, told: ProviderResu
   })
 }
 
-function match(record: GenerationRecord, attempt: Attempt, told: ProviderResult, taken: Set<Result>): Result | null {
-  const own = record.results.filter((result) => result.role === 'final' && !taken.has(result) && (result.attemptId === null || result.attemptId === attempt.id))
-  if (told.providerId === null) return own[0] ?? null
-  return own.find((result) => result.providerResultId === told.providerId) ?? own.find((result) => result.providerResultId === null) ?? null
+/** What a result forgets when another attempt brings the file for it. */
+const UNTOLD = { providerResultId: null, previewUrl: null, title: null, tags: null, lyrics: null, providerDurationMs: null, tries: 0 }
+
+const urlOf = ({ final }: ProviderResult): string | null => (final && 'url' in final ? final.url : null)
+
+/** Whole milliseconds that fit the database's integer, or null: a strange number must not cost the file. */
+export function wholeMs(ms: number | null): number | null {
+  return ms !== null && ms >= 0 && ms < 2 ** 31 ? Math.floor(ms) : null
+}
+
+/** Which told result is which of ours. Each of ours at most once; what the provider names twice is one. */
+function match(record: GenerationRecord, attempt: Attempt, all: ProviderResult[], withoutFile: (result: Result) => boolean): Map<ProviderResult, Result> {
+  const free = new Set(record.results.filter((result) => result.role === 'final'))
+  const open = all.filter((told, place) => told.providerId === null || all.findIndex((other) => other.providerId === told.providerId) === place)
+  const pairs = new Map<ProviderResult, Result>()
+  const pick = (choose: (result: Result, told: ProviderResult) => boolean) => {
+    for (const told of open) {
+      const result = pairs.has(told) ? undefined : [...free].find((candidate) => choose(candidate, told))
+      if (!result) continue
+      pairs.set(told, result)
+      free.delete(result)
+    }
+  }
+  const own = (result: Result) => result.attemptId === null || result.attemptId === attempt.id
+  pick((result, told) => result.attemptId === attempt.id && told.providerId !== null && result.providerResultId === told.providerId)
+  pick((result, told) => own(result) && urlOf(told) !== null && result.sourceUrl === urlOf(told) && (told.providerId === null || result.providerResultId === null))
+  pick((result, told) => own(result) && (told.providerId === null || result.providerResultId === null))
+  // Its ids changed, or an earlier attempt has described this result and not brought the file.
+  pick((result) => own(result) && withoutFile(result))
+  pick((result, told) => withoutFile(result) && urlOf(told) !== null)
+  return pairs
 }

@@ -29,14 +29,18 @@ export type GuardName =
   | 'retryable'
   | 'out_of_credits_interactive'
   | 'out_of_credits_patient'
-  | 'callbacks_work'
+  | 'indeterminate'
+  | 'indeterminate_callbacks_work'
   | 'any_stored'
   | 'all_ended_any_stored'
   | 'all_ended_none_stored'
-  | 'succeeded_usable'
+  | 'bytes_given'
+  | 'succeeded_with_file'
+  | 'succeeded_all_stored'
   | 'succeeded_empty_for_good'
   | 'partial'
   | 'failed_with_file'
+  | 'failed_all_stored'
   | 'provider_failed'
   | 'claim_believed'
   | 'never_sent'
@@ -58,7 +62,8 @@ export const MOVES = [
   { id: 'rejected', from: ['submitting'], on: 'refused', when: 'attempt_current', to: 'failed', settle: 'lose', why: 'the provider said no for good' },
   { id: 'accepted', from: ['submitting'], on: 'accepted', when: 'attempt_untold', to: 'generating', settle: 'none', why: 'the provider named its task' },
   { id: 'accepted_again', from: ANY, on: 'accepted', when: 'attempt_untold', to: 'same', settle: 'none', why: 'an answer that came late still names a task that we paid for: it is watched' },
-  { id: 'finished', from: ['submitting'], on: 'finished', when: 'attempt_unsettled', to: 'saving', settle: 'none', why: 'the answer was the file; its bytes are staged' },
+  { id: 'finished', from: ['submitting'], on: 'finished', when: 'bytes_given', to: 'saving', settle: 'none', why: 'the answer was the file; its bytes are staged' },
+  { id: 'finished_empty', from: ['submitting'], on: 'finished', when: 'attempt_current', to: 'failed', settle: 'lose', why: 'the answer was to be the file, and held none' },
   { id: 'finished_late', from: ANY, on: 'finished', when: 'attempt_unsettled', to: 'same', settle: 'none', why: 'the answer was the file, but too late for the state: kept all the same' },
   { id: 'unknown', from: ['submitting'], on: 'unknown', when: 'attempt_sent', to: 'submitting', settle: 'none', why: 'it may be running: never repeated blindly, wait for a sign' },
   { id: 'never_sent', from: ['submitting'], on: 'lease_lost', when: 'attempt_intended', to: 'submitting', settle: 'none', why: 'the worker died before the POST: surely not sent, next slot' },
@@ -67,13 +72,15 @@ export const MOVES = [
   { id: 'adopted_late', from: ANY, on: 'hint', when: 'attempt_untold', to: 'same', settle: 'none', why: 'an earlier attempt turns out to run: it is watched too' },
   { id: 'hint', from: ANY, on: 'hint', to: 'same', settle: 'none', why: 'a callback is a hint: ask the provider now' },
   { id: 'wake', from: ANY, on: 'wake', to: 'same', settle: 'none', why: 'a callback without a token names a known task: ask the provider, at most once in 5 seconds' },
-  { id: 'resubmit', from: ['submitting'], on: 'grace_over', when: 'callbacks_work', to: 'submitting', settle: 'none', why: 'callbacks of this account do arrive, and none came for this attempt: a new attempt' },
-  { id: 'submit_unknown', from: ['submitting'], on: 'grace_over', to: 'failed', settle: 'lose', why: 'no sign within the grace: tokens back, the old attempt listens on' },
+  { id: 'resubmit', from: ['submitting'], on: 'grace_over', when: 'indeterminate_callbacks_work', to: 'submitting', settle: 'none', why: 'callbacks of this account do arrive, and none came for this attempt: a new attempt' },
+  { id: 'submit_unknown', from: ['submitting'], on: 'grace_over', when: 'indeterminate', to: 'failed', settle: 'lose', why: 'no sign within the grace: tokens back, the old attempt listens on' },
 
   // Waiting
-  { id: 'succeeded', from: AT_PROVIDER, on: 'snapshot', when: 'succeeded_usable', to: 'saving', settle: 'none', why: 'the provider is done: one result per item' },
+  { id: 'succeeded', from: AT_PROVIDER, on: 'snapshot', when: 'succeeded_with_file', to: 'saving', settle: 'none', why: 'the provider is done: one result per item' },
+  { id: 'succeeded_all_stored', from: AT_PROVIDER, on: 'snapshot', when: 'succeeded_all_stored', to: 'complete', settle: 'split', why: 'the provider is done, and whatever it made is ours already' },
   { id: 'empty', from: AT_PROVIDER, on: 'snapshot', when: 'succeeded_empty_for_good', to: 'failed', settle: 'lose', why: 'success without a single file, also when asked again' },
   { id: 'failed_with_file', from: AT_PROVIDER, on: 'snapshot', when: 'failed_with_file', to: 'saving', settle: 'none', why: 'it failed, but a finished file is known: that one is saved' },
+  { id: 'failed_all_stored', from: AT_PROVIDER, on: 'snapshot', when: 'failed_all_stored', to: 'complete', settle: 'split', why: 'it failed, but what it had finished is ours already' },
   { id: 'provider_failed', from: AT_PROVIDER, on: 'snapshot', when: 'provider_failed', to: 'failed', settle: 'lose', why: 'the provider failed' },
   { id: 'partial', from: AT_PROVIDER, on: 'snapshot', when: 'partial', to: 'previewing', settle: 'none', why: 'something can be heard: known results start saving at once' },
   { id: 'running', from: ANY, on: 'snapshot', to: 'same', settle: 'none', why: 'nothing new for the state; results told late are still fetched' },
