@@ -36,7 +36,7 @@ const NO_LIMIT = { query_timeout: 2 ** 31 - 1 } // a migration takes the time th
 
 /** The SQL files of this program. `root` is the folder that holds `database/` and `features/`. */
 export function ownSqlFiles(root = dirname(import.meta.dirname)) {
-  const dirs = ['database/repeatable', ...globSync('features/*/sql', { cwd: root })]
+  const dirs = ['engine/sql', 'database/repeatable', ...globSync('features/*/sql', { cwd: root })]
   return {
     migrationsDir: join(root, 'database/migrations'),
     shimFile: join(root, 'database/supabase-shim.sql'),

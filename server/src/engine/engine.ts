@@ -1,0 +1,87 @@
+import type { Database } from '../database/pool.ts'
+import { isTransient } from '../database/transient.ts'
+import type { Ids } from '../kernel/ids.ts'
+import type { Logger } from '../kernel/logger.ts'
+import type { Registry } from '../providers/registry.ts'
+import type { BlobStore } from '../storage/blob-store.ts'
+import { createAccountWatch } from './accounts.ts'
+import { createAttendant } from './attend.ts'
+import { createBreaker } from './breaker.ts'
+import { createCallbackDoor } from './callbacks.ts'
+import { noCrash, type Crash } from './crash.ts'
+import { createDispatcher } from './dispatch.ts'
+import { createPatientKnock } from './knock.ts'
+import { createLeases } from './leases.ts'
+import { createOutbox, type Effect } from './outbox.ts'
+import { createSaver, type SaveJob, type Verified } from './save.ts'
+import type { Policy } from './state.ts'
+import { createStore, type MoveListener } from './store.ts'
+import { createWaker } from './wake.ts'
+
+export interface EngineDeps {
+  db: Database
+  /** Name of this process, unique among all that share the database. */
+  node: string
+  registry: Registry
+  blobs: BlobStore
+  listeners: MoveListener[]
+  obtain: (job: SaveJob, signal: AbortSignal) => Promise<Verified>
+  placeOf: (job: SaveJob) => string
+  callbackUrl: (provider: string, token: string) => string | null
+  graceMs: number
+  leaseMs?: number
+  ids: Ids
+  crash?: Crash
+  logger: Logger
+  /** More effects of the outbox, by topic. */
+  effects?: Record<string, Effect>
+}
+
+const DEFAULT_POLICY = { firstPollMs: 30_000, pollMs: 15_000, pollMaxMs: 45_000 }
+
+/** The life of generations: one store that decides and writes, and the loops that find things out for it. */
+export function createEngine(deps: EngineDeps) {
+  const { db, node, registry, logger, ids, blobs, leaseMs = 10_000, crash = noCrash } = deps
+  const waker = createWaker({ db, node, logger })
+  const policyOf = (provider: string): Policy => ({ ...DEFAULT_POLICY, ...registry.find(provider)?.descriptor, graceMs: deps.graceMs })
+  const store = createStore({ db, node, waker, logger, policyOf, leaseMs, listeners: deps.listeners })
+  const knock = createPatientKnock({ store, isTransient, logger })
+  const leases = createLeases({ db, leaseMs, logger })
+  const accounts = createAccountWatch({ db, registry, logger })
+  const breaker = createBreaker({ db, logger })
+  const door = createCallbackDoor({ db, store, registry, logger })
+
+  const dispatcher = createDispatcher({ store, knock, registry, leases, breaker, blobs, ids, crash, logger, callbackUrl: deps.callbackUrl, wakeIfParked: door.wakeIfParked })
+  const attendant = createAttendant({ db, store, knock, registry, leases, node, leaseMs, crash, logger })
+  const saver = createSaver({ db, knock, leases, blobs, node, leaseMs, crash, logger, obtain: deps.obtain, placeOf: deps.placeOf })
+  const outbox = createOutbox({ db, logger, effects: { 'provider.cancel': cancelAtProvider(registry), ...deps.effects } })
+  const loops = { dispatch: dispatcher, attend: attendant, save: saver, outbox } as const
+
+  return {
+    store, door, accounts, waker,
+    /** Follows wakes of other processes; needed by API processes too (live events). */
+    async start(): Promise<void> {
+      await waker.start()
+      await accounts.register()
+    },
+    async startWorkers(): Promise<void> {
+      for (const [topic, loop] of Object.entries(loops)) {
+        waker.on(topic as keyof typeof loops, loop.wake)
+        loop.start()
+      }
+    },
+    /** Takes nothing new, waits for what is under way, gives the rest back by letting its leases lapse. */
+    async stop(): Promise<void> {
+      await Promise.all(Object.values(loops).map((loop) => loop.stop()))
+      leases.stop()
+      await waker.stop()
+    },
+  }
+}
+
+export type Engine = ReturnType<typeof createEngine>
+
+const cancelAtProvider = (registry: Registry): Effect => async ({ provider, account, taskId }: { provider: string; account: string; taskId: string }) => {
+  const answer = await registry.forAttempt(provider, account)?.cancel?.(taskId, AbortSignal.timeout(15_000))
+  if (answer === 'unreachable') throw new Error('the provider could not be asked to cancel')
+}

@@ -1,0 +1,64 @@
+import { BadFile, inspect, type MediaFacts } from '../media/inspect.ts'
+import { toJpeg } from '../media/cover.ts'
+import { SaveRefused, type SaveJob, type Verified } from './save.ts'
+import type { BlobStore, StagedFile } from '../storage/blob-store.ts'
+import { download, DownloadError, MAX_BYTES } from '../storage/download.ts'
+import type { GuardedFetch } from '../storage/guarded-fetch.ts'
+
+const EXPECT = { song: 'audio', image: 'image', video: 'video' } as const
+
+/** Fetches a result's file (or takes its staged bytes) and makes sure that it is what it should be. Throws SaveRefused. */
+export function createObtain({ blobs, guardedFetch }: { blobs: BlobStore; guardedFetch: GuardedFetch }) {
+  return async function obtain(job: SaveJob, signal: AbortSignal): Promise<Verified> {
+    const expect = job.role === 'cover' ? 'image' : EXPECT[job.kind]
+    const staged = await receive(job, MAX_BYTES[expect], signal)
+    try {
+      const facts = await verify(staged, expect, job)
+      if (job.role === 'cover') return await asJpeg(staged, facts)
+      return { staged, mime: facts.mime, ext: facts.ext, durationMs: facts.durationMs, bitrate: facts.bitrate }
+    } catch (error) {
+      await staged.discard()
+      throw error
+    }
+  }
+
+  async function receive(job: SaveJob, maxBytes: number, signal: AbortSignal): Promise<StagedFile> {
+    if (job.stagedKey) {
+      const stream = await blobs.get(job.stagedKey)
+      if (!stream) throw new SaveRefused('download_failed', 'the staged bytes are gone', true)
+      return blobs.stage(stream, { maxBytes, signal })
+    }
+    try {
+      return await download(job.sourceUrl!, { store: blobs, guardedFetch, maxBytes, signal })
+    } catch (error) {
+      if (!(error instanceof DownloadError)) throw error
+      if (error.code === 'too_large') throw new SaveRefused('file_too_large', error.message, true)
+      if (error.code === 'unsafe_url') throw new SaveRefused('unsafe_url', error.message, true)
+      const broken = error.code === 'not_media' || error.code === 'empty' || error.code === 'truncated'
+      throw new SaveRefused(broken ? 'bad_file' : 'download_failed', error.message)
+    }
+  }
+
+  async function verify(staged: StagedFile, expect: 'audio' | 'image' | 'video', job: SaveJob): Promise<MediaFacts> {
+    try {
+      return await inspect(staged.path, { expect, providerDurationMs: job.role === 'final' ? job.providerDurationMs : null })
+    } catch (error) {
+      if (!(error instanceof BadFile)) throw error
+      throw new SaveRefused('bad_file', error.message)
+    }
+  }
+
+  /** Covers become JPEG, as the seed names them; one that is JPEG already stays byte for byte. */
+  async function asJpeg(staged: StagedFile, facts: MediaFacts): Promise<Verified> {
+    const jpeg = { mime: 'image/jpeg', ext: 'jpg', durationMs: null, bitrate: null }
+    const bytes = facts.mime === 'image/jpeg' ? null : await toJpeg(staged.path)
+    if (!bytes) return { staged, ...jpeg }
+    const converted = await blobs.stage(one(bytes), { maxBytes: MAX_BYTES.image })
+    await staged.discard()
+    return { staged: converted, ...jpeg }
+  }
+}
+
+async function* one(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,64 @@
+import { isFinal, type GenerationState } from '../../engine/state.ts'
+import { ERRORS, type ErrorCode } from '../../kernel/errors.ts'
+import { label, progressText, text, type Language } from '../../texts/texts.ts'
+
+/** A stored result as the tracks room shows it. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type TrackView = { id: string } & Record<string, any>
+
+/** One generation as the API tells it. Times are ISO 8601, amounts tokens. */
+export function generationView(row: Record<string, any>, tracks: TrackView[], language: Language) {
+  const state: GenerationState = row.state
+  return {
+    id: row.id as string,
+    state,
+    progressText: progress(row, language),
+    provider: row.provider as string,
+    kind: row.kind as 'song' | 'image' | 'video',
+    title: (row.request.title ?? null) as string | null,
+    prompt: row.request.prompt as string,
+    request: row.request as Record<string, any>,
+    cost: row.cost as number,
+    providerTaskId: row.provider_task_id as string | null,
+    indeterminate: row.indeterminate_until !== null,
+    blockedReason: row.blocked_reason as string | null,
+    missing: (isFinal(state) ? row.missing : 0) as number,
+    arrivedLateAt: iso(row.arrived_late_at),
+    regeneratedFrom: row.regenerated_from as string | null,
+    createdAt: iso(row.created_at)!,
+    deadlineAt: iso(row.deadline_at)!,
+    updatedAt: iso(row.updated_at)!,
+    finishedAt: iso(row.finished_at),
+    providerHeardAt: iso(row.heard_at),
+    stale: !isFinal(state) && Date.parse(row.now) - Date.parse(row.updated_at) > 60_000,
+    attempts: (row.attempts as any[]).map((attempt) => ({
+      number: attempt.number as number,
+      state: attempt.state as string,
+      providerTaskId: attempt.task_id as string | null,
+      errorCode: attempt.error_code as string | null,
+      createdAt: iso(attempt.created_at)!,
+      sentAt: iso(attempt.sent_at),
+      acceptedAt: iso(attempt.accepted_at),
+      endedAt: iso(attempt.ended_at),
+    })),
+    previews: (row.previews as any[]).map((preview) => ({ index: preview.index as number, previewUrl: preview.preview_url as string })),
+    tracks,
+    error: row.error_code && isFinal(state) ? errorView(row.error_code, state, row.captured, language) : null,
+    receipt: { cost: row.cost as number, held: row.held as number, captured: row.captured as number, released: row.released as number },
+  }
+}
+
+export type GenerationView = ReturnType<typeof generationView>
+
+function errorView(code: ErrorCode, state: GenerationState, captured: number, language: Language) {
+  return { code, label: label(language, code), message: text(language, code), retryable: ERRORS[code].retryable, charged: state === 'complete' || captured > 0 }
+}
+
+function progress(row: Record<string, any>, language: Language): string {
+  if (row.blocked_reason) return progressText(language, 'blocked', { reason: label(language, row.blocked_reason) })
+  if (row.indeterminate_until) return progressText(language, 'indeterminate')
+  if (row.state === 'complete' && row.missing > 0) return progressText(language, 'complete_with_missing', { missing: row.missing })
+  return progressText(language, row.state)
+}
+
+const iso = (value: Date | string | null): string | null => (value === null ? null : new Date(value).toISOString())

@@ -1,0 +1,154 @@
+import type { Database } from '../../database/pool.ts'
+import { encodeEvent, type EncodedEvent, type EventSink } from '../../http-kit/sse.ts'
+import type { Logger } from '../../kernel/logger.ts'
+import { AppError } from '../../kernel/errors.ts'
+
+/** A place in the stream of events: transaction, then number. Sorted so, an event committed late is never skipped. */
+interface Place {
+  xid: string
+  id: number
+}
+
+interface EventRow {
+  xid: string
+  id: number
+  user_id: string
+  generation_id: string
+  at: Date
+  type: string
+  state: string
+  attempt: number | null
+  cause: string
+}
+
+/** One stream's way in. */
+type Feed = (event: EncodedEvent) => void
+
+const PAGE = 500
+/** A stream that comes back after more than this is told to read everything anew. */
+const MOST_REPLAYED = 2_000
+
+/**
+ * Live events per user. One reader per process follows the table of events and hands each to the streams of its
+ * user. It reads in the order (transaction, number) and only below the snapshot horizon: as long as a transaction
+ * that could still add an event is open, nothing behind it is read, so no event is ever skipped.
+ */
+export function createLiveEvents({ db, logger }: { db: Database; logger: Logger }) {
+  const streams = new Map<string, Set<Feed>>()
+  let ticker: NodeJS.Timeout | null = null
+  let place: Place | null = null
+  let starting: Promise<Place> | null = null
+  let reading: Promise<void> | null = null
+  let again = false
+
+  const SELECT = `select e.xid::text as xid, e.id, e.user_id, e.generation_id, e.at, e.type, e.state, e.attempt, e.cause from reprise.events e`
+  const AFTER = `(e.xid, e.id) > ($1::text::xid8, $2::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())`
+
+  async function horizon(): Promise<Place> {
+    const { rows } = await db.query<{ xid: string }>(`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`)
+    // Everything below the horizon has been committed or never will be.
+    return { xid: String(BigInt(rows[0]!.xid) - 1n), id: Number.MAX_SAFE_INTEGER }
+  }
+
+  async function readOn(): Promise<void> {
+    for (;;) {
+      const from: Place | null = place
+      if (!from) return
+      const { rows }: { rows: EventRow[] } = await db.query<EventRow>({
+        name: 'live_events', text: `${SELECT} where ${AFTER} order by e.xid, e.id limit ${PAGE}`, values: [from.xid, from.id],
+      })
+      for (const row of rows) deliver(row)
+      const last: EventRow | undefined = rows.at(-1)
+      if (last) place = { xid: last.xid, id: last.id }
+      if (rows.length < PAGE) return
+    }
+  }
+
+  function deliver(row: EventRow): void {
+    const feeds = streams.get(row.user_id)
+    if (!feeds) return
+    const encoded = encode(row)
+    for (const feed of feeds) feed(encoded)
+  }
+
+  function wake(): void {
+    if (streams.size === 0) return
+    again = true
+    reading ??= (async () => {
+      while (again) {
+        again = false
+        await readOn().catch((error) => logger.warn({ err: error }, 'live events could not be read; tried again at the next wake'))
+      }
+    })().finally(() => (reading = null))
+  }
+
+  return {
+    /** Called when something was written, and now and then: events wait for the horizon, which moves by itself. */
+    wake,
+    /** Feeds one stream of this user, from after `lastEventId` when there is one. */
+    async subscribe(userId: string, sink: EventSink, lastEventId: string | undefined): Promise<() => void> {
+      if (streams.size === 0) place = starting = null
+      if (!place) {
+        const first = await (starting ??= horizon())
+        // Whoever came first may have read on meanwhile: the reader never jumps ahead.
+        place ??= first
+      }
+      const until = place
+      // Live events that come while older ones are replayed wait behind them: ids only rise, so a break in the
+      // middle resumes at the right place.
+      const waiting: EncodedEvent[] = []
+      let feed: Feed = (event) => waiting.push(event)
+      const feeds = streams.get(userId) ?? new Set()
+      const own: Feed = (event) => feed(event)
+      streams.set(userId, feeds.add(own))
+      const end = () => {
+        feeds.delete(own)
+        if (feeds.size === 0 && streams.get(userId) === feeds) streams.delete(userId)
+        if (streams.size === 0 && ticker) {
+          clearInterval(ticker)
+          ticker = null
+        }
+      }
+      try {
+        if (lastEventId !== undefined) await replay(userId, readPlace(lastEventId), until, sink)
+        else sink.send({ id: `${until.xid}.${until.id}`, event: 'ready', data: '{}' })
+      } catch (error) {
+        end()
+        throw error
+      }
+      for (const event of waiting) sink.send(event)
+      feed = (event) => sink.send(event)
+      // An event waits below the horizon until every older transaction has ended, which nothing announces.
+      ticker ??= setInterval(wake, 500).unref()
+      wake()
+      return end
+    },
+    get users() {
+      return streams.size
+    },
+  }
+
+  async function replay(userId: string, from: Place, until: Place, sink: EventSink): Promise<void> {
+    const { rows } = await db.query<EventRow>(
+      `${SELECT} where e.user_id = $3 and ${AFTER} and (e.xid, e.id) <= ($4::text::xid8, $5::bigint) order by e.xid, e.id limit ${MOST_REPLAYED}`,
+      [from.xid, from.id, userId, until.xid, until.id],
+    )
+    if (rows.length === MOST_REPLAYED) sink.send({ id: `${until.xid}.${until.id}`, event: 'reset', data: '{}' })
+    else for (const row of rows) sink.send(encode(row))
+  }
+}
+
+export type LiveEvents = ReturnType<typeof createLiveEvents>
+
+function encode(row: EventRow): EncodedEvent {
+  const data = JSON.stringify({
+    type: 'generation', generationId: row.generation_id, at: row.at, event: row.type, state: row.state, attempt: row.attempt, cause: row.cause,
+  })
+  return encodeEvent({ id: `${row.xid}.${row.id}`, event: 'generation', data })
+}
+
+function readPlace(text: string): Place {
+  const match = /^(\d{1,20})\.(\d{1,16})$/.exec(text)
+  if (!match) throw new AppError('validation_failed', {}, [{ path: 'Last-Event-ID', rule: 'cursor', message: '' }])
+  return { xid: match[1]!, id: Number(match[2]) }
+}

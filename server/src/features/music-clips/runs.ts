@@ -1,0 +1,168 @@
+import type { Database } from '../../database/pool.ts'
+import type { AccountStatus } from '../../engine/accounts.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Ids } from '../../kernel/ids.ts'
+import type { GenerationRequest } from '../../providers/provider.ts'
+import { promptOf, type Channel } from './channel.ts'
+import type { Channels } from './channels.queries.ts'
+import { Refusal, refusalText } from './refusals.ts'
+
+/** What accepting gives back, as far as a run needs it. */
+interface AcceptedRun {
+  id: string
+  createdAt: Date
+  replayed: boolean
+}
+
+interface Deps {
+  db: Database
+  /** COMPAT_SCHEMA, where the view `music_clips_jobs` is. */
+  schema: string
+  channels: Channels
+  /** Accepts inside the given transaction; AppError when refused. */
+  accept: (tx: any, ask: {
+    userId: string; provider: 'suno'; request: GenerationRequest; origin: 'music_clips'
+    idempotency: { route: string; key: string; body: unknown; keySeconds: number; waitForTwin: boolean }
+  }) => Promise<AcceptedRun>
+  wakeDispatcher: () => void
+  /** Null when no Suno key is configured. */
+  sunoAccount: () => string | null
+  accountStatus: (account: string) => Promise<AccountStatus>
+  callbackProblem: () => 'not_configured' | 'invalid' | null
+  ids: Ids
+  clock: Clock
+  random: () => number
+}
+
+export interface StartedRun {
+  jobId: string
+  channelId: string
+  createdAt: Date
+}
+
+/** A refusal that left a job at 90. */
+export class RefusedRun extends Error {
+  readonly refusal: Refusal
+  readonly jobId: string
+  constructor(refusal: Refusal, jobId: string) {
+    super(refusal.code)
+    this.refusal = refusal
+    this.jobId = jobId
+  }
+}
+
+const SAME_REQUEST_SEC = 10
+const ROUTE = 'POST /api/music-clips/channels/:channelId/runOnce'
+const LANGUAGE_NAMES: Record<string, string> = { ru: 'Russian', en: 'English', kk: 'Kazakh', fr: 'French' }
+
+/** Running a channel once: the seed's checks in the seed's order, then accept and job in one transaction. */
+export function createRuns(deps: Deps) {
+  const { db, schema, channels, ids, clock } = deps
+  const newJobId = () => `job_${clock.now()}_${ids.uuid().replaceAll('-', '').slice(0, 10)}`
+
+  async function runOnce(channelId: string, userId: string, body: unknown): Promise<StartedRun> {
+    const channel = await channels.find(channelId, userId)
+    if (!channel) throw new Refusal('CHANNEL_NOT_FOUND', { id: channelId })
+    const jobId = newJobId()
+    try {
+      await check(channel)
+      return await start(channel, jobId, body)
+    } catch (error) {
+      const refusal = asRefusal(error)
+      if (!refusal) throw error
+      await keepRefusal(channel, jobId, refusal)
+      throw new RefusedRun(refusal, jobId)
+    }
+  }
+
+  async function check(channel: Channel): Promise<void> {
+    if (channel.type !== 'music_clips') throw new Refusal('INVALID_CHANNEL_TYPE')
+    if (promptOf(channel.musicClipsSettings, 0, () => 0).prompt === '') throw new Refusal('SUNO_PROMPT_REQUIRED')
+    const account = deps.sunoAccount()
+    if (!account) throw new Refusal('SUNO_API_KEY_NOT_CONFIGURED')
+    const problem = deps.callbackProblem()
+    if (problem) throw new Refusal(problem === 'invalid' ? 'CALLBACK_URL_INVALID' : 'CALLBACK_URL_NOT_CONFIGURED')
+    const { refusing, credits } = await deps.accountStatus(account)
+    if (refusing === 'provider_auth') throw new Refusal('SUNO_API_KEY_REJECTED')
+    if (refusing === 'no_credits' || credits === 0) throw new Refusal('SUNO_NO_CREDITS', {}, { credits: credits ?? 0 })
+  }
+
+  async function start(channel: Channel, jobId: string, body: unknown): Promise<StartedRun> {
+    const run = await db.transaction(async (tx): Promise<StartedRun> => {
+      const { rows } = await tx.query<{ runs: number }>('select count(*) as runs from reprise.music_clips_runs where channel_id = $1 and generation_id is not null', [channel.id])
+      const { prompt, variantIndex } = promptOf(channel.musicClipsSettings, rows[0]!.runs, deps.random)
+      const accepted = await deps.accept(tx, {
+        userId: channel.userId, provider: 'suno', origin: 'music_clips', request: requestOf(channel, prompt),
+        // The seed's front end sends no key: the same user, channel and body within 10 seconds is the same click.
+        idempotency: { route: ROUTE, key: `auto:${channel.id}`, body: { channelId: channel.id, body: body ?? null }, keySeconds: SAME_REQUEST_SEC, waitForTwin: true },
+      })
+      if (accepted.replayed) return firstAnswer(tx, accepted.id)
+      await tx.query(
+        'insert into reprise.music_clips_runs (job_id, channel_id, user_id, generation_id, variant_index, created_at) values ($1, $2, $3, $4, $5, $6)',
+        [jobId, channel.id, channel.userId, accepted.id, variantIndex, accepted.createdAt],
+      )
+      await tx.query(
+        `update reprise.channels set music_clips_settings = music_clips_settings || jsonb_build_object('lastJobId', $2::text, 'lastJobStatus', 'STAGE_10_REQUEST_ACCEPTED') where id = $1`,
+        [channel.id, jobId],
+      )
+      return { jobId, channelId: channel.id, createdAt: accepted.createdAt }
+    })
+    deps.wakeDispatcher()
+    return run
+  }
+
+  async function firstAnswer(tx: Pick<Database, 'query'>, generationId: string): Promise<StartedRun> {
+    const { rows } = await tx.query<StartedRun>('select job_id as "jobId", channel_id as "channelId", created_at as "createdAt" from reprise.music_clips_runs where generation_id = $1', [generationId])
+    return rows[0]!
+  }
+
+  async function keepRefusal(channel: Channel, jobId: string, refusal: Refusal): Promise<void> {
+    await db.query(
+      `insert into reprise.music_clips_runs (job_id, channel_id, user_id, refused_code, refused_message, created_at) values ($1, $2, $3, $4, $5, reprise.now())`,
+      [jobId, channel.id, channel.userId, refusal.code, refusalText(refusal, 'ru')],
+    )
+  }
+
+  return {
+    runOnce,
+    async findJob(jobId: string, userId: string | null): Promise<Record<string, any> | null> {
+      const { rows } = await db.query<Record<string, any>>(
+        `select j.*, greatest(0, floor(extract(epoch from reprise.now() - j.updated_at)))::int as seconds_since_update
+         from "${schema}".music_clips_jobs j where j.job_id = $1 and ($2::uuid is null or j.user_id = $2)`,
+        [jobId, userId],
+      )
+      return rows[0] ?? null
+    },
+  }
+}
+
+export type Runs = ReturnType<typeof createRuns>
+
+function requestOf({ musicClipsSettings: settings }: Channel, prompt: string): GenerationRequest {
+  const tags = settings.styleTags.map((tag) => tag.trim()).filter(Boolean)
+  const language = settings.language ? `\nLanguage: ${LANGUAGE_NAMES[settings.language]}` : ''
+  return { kind: 'song', prompt: `${prompt}${language}`, ...(tags.length ? { style: tags.join(', ') } : {}) }
+}
+
+function asRefusal(error: unknown): Refusal | null {
+  if (error instanceof Refusal) return error
+  if (!(error instanceof AppError)) return null
+  const { required, available, retryAfterSec } = error.params as Record<string, number>
+  switch (error.code) {
+    case 'insufficient_tokens':
+      return new Refusal('INSUFFICIENT_TOKENS', { required: required!, available: available! }, { required, available })
+    case 'queue_full':
+      return new Refusal('QUEUE_FULL', { retryAfterSec: retryAfterSec! }, { retryAfterSec })
+    case 'validation_failed':
+      return new Refusal('SUNO_REQUEST_INVALID', { detail: error.fields.map((field) => `${field.path}: ${field.message}`).join('; ') })
+    case 'no_credits':
+      return new Refusal('SUNO_NO_CREDITS', {}, { credits: 0 })
+    case 'provider_auth':
+      return new Refusal('SUNO_API_KEY_REJECTED')
+    case 'provider_not_configured':
+      return new Refusal('SUNO_API_KEY_NOT_CONFIGURED')
+    default:
+      return null
+  }
+}

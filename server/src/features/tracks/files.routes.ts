@@ -1,0 +1,62 @@
+import type { AppContext } from '../../http-kit/app-env.ts'
+import { createRouter, type App } from '../../http-kit/openapi.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { BlobStore } from '../../storage/blob-store.ts'
+import { serveFile } from '../../storage/serve-file.ts'
+import type { MediaAccess } from './media-access.ts'
+import type { NamedFile, Tracks } from './tracks.queries.ts'
+
+/** Buckets whose files are public as in the seeds. Others answer to a signature or their owner only. */
+const PUBLIC_BUCKETS = new Set(['albert-tracks', 'tracks-audio', 'tracks-covers', 'tracks-videos'])
+const FOREVER = 'public, max-age=31536000, immutable'
+const MINE = 'private, max-age=3600'
+/** Names never change their bytes, so a hit may be remembered; a miss may be published any moment. */
+const REMEMBER = 5_000
+
+/** Stored files by bucket and path: public, signed, or for their owner. GET and HEAD, with ranges. */
+export function filesRoutes({ tracks, blobs, media }: { tracks: Tracks; blobs: BlobStore; media: MediaAccess }): App {
+  const app = createRouter()
+  const remembered = new Map<string, NamedFile>()
+
+  async function find(bucket: string, path: string): Promise<NamedFile | null> {
+    const key = `${bucket}/${path}`
+    const known = remembered.get(key)
+    if (known) return known
+    const file = await tracks.file(bucket, path)
+    if (file) {
+      if (remembered.size >= REMEMBER) remembered.delete(remembered.keys().next().value!)
+      remembered.set(key, file)
+    }
+    return file
+  }
+
+  app.get('/storage/v1/object/public/:bucket/:path{.+}', async (c) => {
+    const { bucket, path } = c.req.param()
+    if (!PUBLIC_BUCKETS.has(bucket)) throw new AppError('not_found')
+    const file = await find(bucket, path)
+    const identity = c.get('identity')
+    const allowed = media.publicMedia || (identity && (identity.operator || identity.userId === file?.userId))
+    if (!file || !allowed) throw new AppError('not_found')
+    return serve(c, blobs, file, media.publicMedia ? FOREVER : MINE)
+  })
+
+  app.get('/storage/v1/object/sign/:bucket/:path{.+}', async (c) => {
+    const { bucket, path } = c.req.param()
+    const verdict = media.verify(bucket, path, new URL(c.req.url).searchParams)
+    if (verdict === 'expired') throw new AppError('gone')
+    const file = verdict === 'valid' ? await find(bucket, path) : null
+    if (!file) throw new AppError('not_found')
+    return serve(c, blobs, file, MINE)
+  })
+
+  return app
+}
+
+export async function serve(c: AppContext, blobs: BlobStore, file: NamedFile, cacheControl: string, downloadName?: string): Promise<Response> {
+  const response = await serveFile({
+    store: blobs, key: file.blobKey, bytes: file.bytes, mime: file.mime, sha256: file.sha256, request: c.req.raw, cacheControl, downloadName,
+    headers: { 'cross-origin-resource-policy': 'cross-origin' },
+  })
+  if (!response) throw new AppError('not_found')
+  return response
+}

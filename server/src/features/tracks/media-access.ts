@@ -1,0 +1,23 @@
+import type { Clock } from '../../kernel/clock.ts'
+import { signMediaPath, verifyMediaPath } from '../../storage/media-url.ts'
+import { publicUrl } from './tracks.listener.ts'
+
+/** How long a signed address works; a page that is open longer asks again. */
+const SIGNED_MS = 3_600_000
+
+/** Addresses of stored files and who may open them. */
+export function createMediaAccess(options: { publicMedia: boolean; secret: string; base: () => string; clock: Clock }) {
+  const { publicMedia, secret, base, clock } = options
+  return {
+    publicMedia,
+    /** An address that a plain `<audio>` or `<img>` can open: public, or signed for an hour. */
+    urlOf(bucket: string, path: string, sha256: string): string {
+      if (publicMedia) return publicUrl(base(), bucket, path, sha256)
+      const query = signMediaPath({ secret, bucket, path, expiresAt: clock.now() + SIGNED_MS })
+      return `${base()}/storage/v1/object/sign/${bucket}/${path.split('/').map(encodeURIComponent).join('/')}?${query}`
+    },
+    verify: (bucket: string, path: string, query: URLSearchParams) => verifyMediaPath({ secret, bucket, path, query, now: clock.now() }),
+  }
+}
+
+export type MediaAccess = ReturnType<typeof createMediaAccess>

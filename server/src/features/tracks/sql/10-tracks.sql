@@ -1,0 +1,35 @@
+-- Writes what a batch of moves has stored: names of files, new tracks, covers of tracks.
+create or replace function reprise.follow_tracks(p_files jsonb, p_tracks jsonb, p_covers jsonb) returns void language plpgsql as $$
+begin
+  insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime)
+    select f.bucket, f.path, f.blob_key, f.user_id, f.sha256, f.bytes, f.mime
+    from jsonb_to_recordset(p_files) as f (bucket text, path text, blob_key text, user_id uuid, sha256 text, bytes bigint, mime text)
+  on conflict (bucket, path) do nothing;
+
+  if p_tracks <> '[]' then
+    insert into ${COMPAT_SCHEMA}.tracks (id, user_id, title, prompt, lyrics, style_tags, provider, model, status, audio_url, cover_url,
+      duration, duration_ms, metadata, generation_id, track_variant, total_variants, sha256, bytes, mime, archived_to_storage,
+      storage_audio_url, storage_cover_url, archive_scheduled_at, archived_at, created_at, updated_at)
+    select t.id, t.user_id, t.title, t.prompt, t.lyrics, string_to_array(t.tags, ', '), t.provider, t.model, 'completed', t.audio_url, t.cover_url,
+      round(t.duration_ms / 1000.0)::int, t.duration_ms, t.metadata, t.generation_id, t.track_variant, t.total_variants, t.sha256, t.bytes, t.mime, true,
+      t.audio_url, t.cover_url, reprise.at(t.created_at) + interval '13 days', reprise.at(t.at), reprise.at(t.at), reprise.at(t.at)
+    from jsonb_to_recordset(p_tracks) as t (id uuid, user_id uuid, title text, prompt text, lyrics text, tags text, provider text, model text,
+      audio_url text, cover_url text, duration_ms int, metadata jsonb, generation_id uuid, track_variant int, total_variants int, sha256 text,
+      bytes bigint, mime text, created_at double precision, at double precision)
+    on conflict (id) do nothing;
+  end if;
+
+  if p_covers <> '[]' then
+    update ${COMPAT_SCHEMA}.tracks t set cover_url = c.url, storage_cover_url = c.url, updated_at = reprise.now()
+    from jsonb_to_recordset(p_covers) as c (id uuid, url text) where t.id = c.id;
+  end if;
+end $$;
+
+-- Owners read and delete their own tracks; the service role may do everything.
+drop policy if exists "Owners read their tracks" on ${COMPAT_SCHEMA}.tracks;
+create policy "Owners read their tracks" on ${COMPAT_SCHEMA}.tracks for select to authenticated
+  using (auth.uid() = user_id and deleted_at is null);
+drop policy if exists "Service role manages tracks" on ${COMPAT_SCHEMA}.tracks;
+create policy "Service role manages tracks" on ${COMPAT_SCHEMA}.tracks for all to service_role using (true) with check (true);
+grant select on ${COMPAT_SCHEMA}.tracks to authenticated;
+grant all on ${COMPAT_SCHEMA}.tracks to service_role;

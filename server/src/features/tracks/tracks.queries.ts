@@ -1,0 +1,100 @@
+import type { Database, Queryable } from '../../database/pool.ts'
+import { BUCKETS } from './tracks.listener.ts'
+import type { MediaAccess } from './media-access.ts'
+
+type Row = Record<string, any>
+
+/** A track as the API tells it. Durations in milliseconds. */
+export interface TrackView {
+  [key: string]: unknown
+  id: string
+  generationId: string | null
+  title: string | null
+  durationMs: number | null
+  variant: number | null
+  archived: boolean
+  sha256: string | null
+  bytes: number | null
+  mime: string | null
+  audioUrl: string | null
+  coverUrl: string | null
+  expiresAt: string | null
+  createdAt: string
+}
+
+/** A stored file by its public name. */
+export interface NamedFile {
+  bucket: string
+  path: string
+  blobKey: string
+  userId: string
+  sha256: string
+  bytes: number
+  mime: string
+}
+
+export function createTracks({ db, schema, media }: { db: Database; schema: string; media: MediaAccess }) {
+  const select = `
+    select t.id, t.generation_id, t.title, t.duration_ms, t.track_variant, t.archived_to_storage, t.sha256, t.bytes, t.mime, t.expires_at,
+      t.created_at, t.user_id, a.path as audio_path, c.path as cover_path, c.sha256 as cover_sha256
+    from "${schema}".tracks t
+    left join reprise.files a on a.bucket = '${BUCKETS.final}' and a.path = split_part(split_part(t.storage_audio_url, '/${BUCKETS.final}/', 2), '?', 1)
+    left join reprise.files c on c.bucket = '${BUCKETS.cover}' and c.path = split_part(split_part(t.storage_cover_url, '/${BUCKETS.cover}/', 2), '?', 1)
+    where t.deleted_at is null`
+
+  const view = (row: Row): TrackView => ({
+    id: row.id, generationId: row.generation_id, title: row.title, durationMs: row.duration_ms, variant: row.track_variant,
+    archived: row.archived_to_storage, sha256: row.sha256, bytes: row.bytes, mime: row.mime,
+    audioUrl: row.audio_path ? media.urlOf(BUCKETS.final, row.audio_path, row.sha256) : null,
+    coverUrl: row.cover_path ? media.urlOf(BUCKETS.cover, row.cover_path, row.cover_sha256) : null,
+    expiresAt: row.expires_at?.toISOString() ?? null, createdAt: row.created_at.toISOString(),
+  })
+
+  async function rows(where: string, values: unknown[], on: Queryable = db): Promise<Row[]> {
+    return (await on.query<Row>(`${select} ${where}`, values)).rows
+  }
+
+  return {
+    async find(id: string, userId: string): Promise<TrackView | null> {
+      const found = await rows('and t.id = $1 and t.user_id = $2', [id, userId])
+      return found[0] ? view(found[0]) : null
+    },
+    async list(userId: string, limit: number, after: [string, string] | undefined): Promise<TrackView[]> {
+      const where = `and t.user_id = $1 ${after ? 'and (t.created_at, t.id) < ($3::timestamptz, $4::uuid)' : ''} order by t.created_at desc, t.id desc limit $2`
+      return (await rows(where, [userId, limit, ...(after ?? [])])).map(view)
+    },
+    /** Stored results of several generations, in the order of their variants. */
+    async ofGenerations(ids: string[]): Promise<Map<string, TrackView[]>> {
+      const byGeneration = new Map<string, TrackView[]>()
+      if (ids.length === 0) return byGeneration
+      for (const track of (await rows('and t.generation_id = any($1) order by t.track_variant', [ids])).map(view)) {
+        byGeneration.set(track.generationId!, [...(byGeneration.get(track.generationId!) ?? []), track])
+      }
+      return byGeneration
+    },
+    /** The row stays with its date, so that nothing late brings the track back; files are kept for the archive to sweep. */
+    async remove(id: string, userId: string): Promise<boolean> {
+      const { rowCount } = await db.query(
+        `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now() where id = $1 and user_id = $2 and deleted_at is null`, [id, userId])
+      return rowCount > 0
+    },
+    async audioFile(id: string, userId: string | null): Promise<(NamedFile & { title: string | null }) | null> {
+      const { rows: found } = await db.query<NamedFile & { title: string | null }>(
+        `select f.bucket, f.path, f.blob_key as "blobKey", f.user_id as "userId", f.sha256, f.bytes, f.mime, t.title
+         from "${schema}".tracks t join reprise.results r on r.id = t.id join reprise.files f on f.blob_key = r.blob_key
+         where t.id = $1 and ($2::uuid is null or t.user_id = $2) and t.deleted_at is null limit 1`,
+        [id, userId],
+      )
+      return found[0] ?? null
+    },
+    async file(bucket: string, path: string): Promise<NamedFile | null> {
+      const { rows: found } = await db.query<NamedFile>({
+        name: 'named_file', values: [bucket, path],
+        text: `select bucket, path, blob_key as "blobKey", user_id as "userId", sha256, bytes, mime from reprise.files where bucket = $1 and path = $2`,
+      })
+      return found[0] ?? null
+    },
+  }
+}
+
+export type Tracks = ReturnType<typeof createTracks>

@@ -1,0 +1,89 @@
+import { createRoute, z } from '@hono/zod-openapi'
+import { requireUser } from '../../http-kit/authentication.ts'
+import { withEtag } from '../../http-kit/etag.ts'
+import { createRouter, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
+import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
+import { AppError } from '../../kernel/errors.ts'
+import type { BlobStore } from '../../storage/blob-store.ts'
+import { serve } from './files.routes.ts'
+import type { Tracks } from './tracks.queries.ts'
+
+const trackSchema = z.object({
+  id: z.uuid(), generationId: z.string().nullable(), title: z.string().nullable(), durationMs: z.int().nullable(), variant: z.int().nullable(),
+  archived: z.boolean(), sha256: z.string().nullable(), bytes: z.int().nullable(), mime: z.string().nullable(),
+  audioUrl: z.string().nullable(), coverUrl: z.string().nullable(), expiresAt: z.string().nullable(), createdAt: z.iso.datetime(),
+}).openapi('Track')
+
+const idParam = z.object({ id: z.uuid() })
+const afterSchema = z.tuple([z.iso.datetime(), z.uuid()])
+const tags = ['Tracks']
+
+const list = createRoute({
+  method: 'get', path: '/api/tracks', tags, summary: 'My tracks, newest first', request: { query: pageQuery },
+  responses: { 200: jsonResponse(pageOf(trackSchema), 'A page'), ...problemResponses('unauthorized', 'validation_failed') },
+})
+const read = createRoute({
+  method: 'get', path: '/api/tracks/{id}', tags, summary: 'One track', request: { params: idParam },
+  responses: { 200: jsonResponse(trackSchema, 'The track'), ...problemResponses('unauthorized', 'not_found') },
+})
+const audio = createRoute({
+  method: 'get', path: '/api/tracks/{id}/audio', tags, summary: 'Its bytes, as the provider made them', description: 'Range is honoured; `?download=1` names the file.',
+  request: { params: idParam, query: z.object({ download: z.string().optional() }) },
+  responses: { 200: { description: 'The file', content: { 'audio/*': { schema: z.string() } } }, 206: { description: 'A part of it' }, ...problemResponses('unauthorized', 'not_found', 'range_not_satisfiable') },
+})
+const retry = createRoute({
+  method: 'post', path: '/api/tracks/{id}/retry-download', tags, summary: 'Fetch its file again, free', request: { params: idParam },
+  responses: { 200: jsonResponse(trackSchema, 'The track'), ...problemResponses('unauthorized', 'not_found') },
+})
+const remove = createRoute({
+  method: 'delete', path: '/api/tracks/{id}', tags, summary: 'Delete it', request: { params: idParam },
+  responses: { 204: { description: 'Deleted' }, ...problemResponses('unauthorized', 'not_found') },
+})
+
+interface Deps {
+  tracks: Tracks
+  blobs: BlobStore
+  /** Asks the engine to fetch a generation's files again. */
+  redownload: (generationId: string, by: string) => Promise<void>
+}
+
+export function tracksRoutes({ tracks, blobs, redownload }: Deps): App {
+  const app = createRouter()
+
+  app.openapi(list, async (c) => {
+    const { userId } = requireUser(c)
+    const { limit, cursor } = c.req.valid('query')
+    const rows = await tracks.list(userId, limit + 1, decodeCursor(afterSchema, cursor))
+    const items = rows.slice(0, limit)
+    return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor([items.at(-1)!.createdAt, items.at(-1)!.id]) : null })
+  })
+
+  app.openapi(read, async (c) => {
+    const track = await tracks.find(c.req.valid('param').id, requireUser(c).userId)
+    if (!track) throw new AppError('not_found')
+    return withEtag(c, track)
+  })
+
+  app.openapi(audio, async (c) => {
+    const identity = requireUser(c)
+    const file = await tracks.audioFile(c.req.valid('param').id, identity.operator ? null : identity.userId)
+    if (!file) throw new AppError('not_found')
+    const name = c.req.valid('query').download ? `${file.title ?? 'track'}.${file.path.split('.').at(-1)}` : undefined
+    return (await serve(c, blobs, file, 'private, max-age=3600', name)) as never
+  })
+
+  app.openapi(retry, async (c) => {
+    const { userId, subject } = requireUser(c)
+    const track = await tracks.find(c.req.valid('param').id, userId)
+    if (!track) throw new AppError('not_found')
+    if (track.generationId) await redownload(track.generationId, subject)
+    return c.json(track, 200)
+  })
+
+  app.openapi(remove, async (c) => {
+    if (!(await tracks.remove(c.req.valid('param').id, requireUser(c).userId))) throw new AppError('not_found')
+    return c.body(null, 204)
+  })
+
+  return app
+}

@@ -1,0 +1,36 @@
+import { ConfigError } from './config/setting.ts'
+import { FolderInUseError } from './database/embedded-lock.ts'
+import { DatabaseRefusedError } from './database/migrate.ts'
+import { start, type Role, type Running } from './start.ts'
+
+const role = (process.argv[2] ?? 'all') as Role
+if (!['all', 'api', 'worker'].includes(role)) {
+  console.error(`Unknown role ${role}. Use: all, api or worker.`)
+  process.exit(2)
+}
+
+let running: Running
+try {
+  running = await start(process.env, role)
+} catch (error) {
+  // What the operator can mend is told in one sentence; anything else with its stack.
+  const forOperator = error instanceof ConfigError || error instanceof DatabaseRefusedError || error instanceof FolderInUseError || (error as { code?: string }).code === 'EADDRINUSE'
+  console.error(forOperator ? (error as Error).message : error)
+  process.exit(1)
+}
+
+if (role !== 'worker') {
+  console.log(`\n  Reprise is running at ${running.url}`)
+  if (running.ownerLink) console.log(`  Sign in as its owner (works once): ${running.ownerLink}`)
+  console.log('')
+}
+
+let stopping = false
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    // A second signal means: now.
+    if (stopping) process.exit(130)
+    stopping = true
+    void running.stop().then(() => process.exit(0))
+  })
+}

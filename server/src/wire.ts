@@ -1,0 +1,195 @@
+import { join } from 'node:path'
+import { createDatabase, type Database } from './database/pool.ts'
+import { isTransient } from './database/transient.ts'
+import { migrate, ownSqlFiles } from './database/migrate.ts'
+import { createEngine, type EngineDeps } from './engine/engine.ts'
+import { createObtain } from './engine/obtain.ts'
+import type { SaveJob } from './engine/save.ts'
+import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
+import { accountsRoutes } from './features/accounts/accounts.routes.ts'
+import { createAccept } from './features/generations/accept.ts'
+import { callbackAddress } from './features/generations/callback-address.ts'
+import { CALLBACK_PATHS, callbackRoutes } from './features/generations/callbacks.routes.ts'
+import { generationsRoutes } from './features/generations/generations.routes.ts'
+import { createLedger, openWallet } from './features/ledger/ledger.ts'
+import { settleMoves } from './features/ledger/ledger.listener.ts'
+import { ledgerRoutes } from './features/ledger/ledger.routes.ts'
+import { createLiveEvents } from './features/live/live.ts'
+import { liveRoutes } from './features/live/live.routes.ts'
+import { createChannels } from './features/music-clips/channels.queries.ts'
+import { channelsRoutes } from './features/music-clips/channels.routes.ts'
+import { followMusicClips } from './features/music-clips/music-clips.listener.ts'
+import { musicClipsErrors, musicClipsRoutes } from './features/music-clips/music-clips.routes.ts'
+import { createRuns } from './features/music-clips/runs.ts'
+import { createMaintenance } from './features/operations/maintenance.ts'
+import { operationsRoutes, watchGenerations } from './features/operations/operations.routes.ts'
+import { filesRoutes } from './features/tracks/files.routes.ts'
+import { createMediaAccess } from './features/tracks/media-access.ts'
+import { BUCKETS, followTracks } from './features/tracks/tracks.listener.ts'
+import { createTracks } from './features/tracks/tracks.queries.ts'
+import { tracksRoutes } from './features/tracks/tracks.routes.ts'
+import { createAuthenticator } from './http-kit/authentication.ts'
+import { createHealth } from './http-kit/health.ts'
+import { createMetrics } from './http-kit/metrics.ts'
+import { createApp, type App } from './http-kit/openapi.ts'
+import { createEventStreams } from './http-kit/sse.ts'
+import { mountWebPage } from './http-kit/web-page.ts'
+import type { Clock } from './kernel/clock.ts'
+import type { ErrorCode } from './kernel/errors.ts'
+import { ERRORS } from './kernel/errors.ts'
+import type { Ids } from './kernel/ids.ts'
+import type { Logger } from './kernel/logger.ts'
+import type { Provider } from './providers/provider.ts'
+import { createRegistry } from './providers/registry.ts'
+import type { DiskStore } from './storage/disk/disk-store.ts'
+import { createGuardedFetch } from './storage/guarded-fetch.ts'
+import { label } from './texts/texts.ts'
+
+export interface WireOptions {
+  databaseUrl: string
+  databasePool: number
+  compatSchema: string
+  providers: Provider[]
+  /** Base address of each provider, by id: decides whether it can call us on loopback. */
+  providerBases: Record<string, string>
+  blobs: DiskStore
+  downloadAllowHosts: string[]
+  /** Where this process listens; known before it does, so that callbacks can be given out. */
+  ownUrl: () => string
+  publicBaseUrl?: string
+  corsOrigins: string[]
+  demo: boolean
+  version: string
+  publicMedia: boolean
+  mediaSigningSecret?: string
+  signupTokens: number
+  deadlineSec: number
+  graceSec: number
+  leaseMs: number
+  sessionDays: number
+  jwtSecret?: string
+  jwksUrl?: string
+  jwtIssuer?: string
+  jwtAudience?: string
+  serviceRoleKey?: string
+  anonKey?: string
+  metricsToken?: string
+  /** Folder of the built page; none: API only. */
+  webFolder?: string
+  node: string
+  clock: Clock
+  ids: Ids
+  random: () => number
+  logger: Logger
+  crash?: EngineDeps['crash']
+}
+
+/** Tables in the compatibility schema that must be ours. */
+const CONTRACT_TABLES = ['tracks', 'music_clips_jobs']
+
+/** The composition root: hands each room what it needs, and one room's function to another. */
+export async function wire(options: WireOptions) {
+  const { logger, clock, ids, blobs, compatSchema: schema, publicBaseUrl } = options
+  const db = createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger })
+  await migrate(db, { ...ownSqlFiles(), compatSchema: schema, tables: CONTRACT_TABLES.map((table) => ({ schema, table })), logger })
+  await fillErrorLabels(db)
+
+  const base = () => publicBaseUrl ?? options.ownUrl()
+  const registry = createRegistry(options.providers)
+  const media = createMediaAccess({ publicMedia: options.publicMedia, secret: options.mediaSigningSecret ?? (await keptSecret(db, ids, 'media')), base, clock })
+  const guardedFetch = createGuardedFetch({ allowHosts: options.downloadAllowHosts })
+  const callbackOf = (provider: string) => callbackAddress({ publicBaseUrl, ownUrl: options.ownUrl(), providerBaseUrl: options.providerBases[provider]! })
+
+  const engine = createEngine({
+    db, node: options.node, registry, blobs, ids, logger, crash: options.crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
+    obtain: createObtain({ blobs, guardedFetch }),
+    placeOf,
+    callbackUrl(provider, token) {
+      const to = callbackOf(provider).base
+      return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
+    },
+    // Money first, then tracks, then the seeds' tables: all in the transaction of the move.
+    listeners: [settleMoves, followTracks(schema, base), followMusicClips(logger)],
+  })
+
+  const ledger = createLedger({ db })
+  const tracks = createTracks({ db, schema, media })
+  const accept = createAccept({
+    registry, ids, deadlineSec: options.deadlineSec, priceOf: ledger.priceOf,
+    refusing: async (account) => (await engine.accounts.status(account)).refusing,
+    wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']),
+  })
+  const accounts = createAccounts({
+    database: db, onNewUser: openWallet(options.signupTokens),
+    sessionSecret: await keptSecret(db, ids, 'session'), sessionDays: options.sessionDays, clock, ids,
+  })
+  const live = createLiveEvents({ db, logger })
+  const streams = createEventStreams()
+  engine.waker.on('events', live.wake)
+  const channels = createChannels(db)
+  const runs = createRuns({
+    db, schema, channels, ids, clock, random: options.random, accept: accept.accept as never,
+    wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']),
+    sunoAccount: () => registry.find('suno')?.account ?? null,
+    accountStatus: engine.accounts.status,
+    callbackProblem: () => callbackOf('suno').problem,
+  })
+
+  const health = createHealth({ checks: { database: () => db.query('select 1') }, clock })
+  const metrics = createMetrics({ token: options.metricsToken })
+  watchGenerations(metrics.registry, db)
+  const app = createApp({
+    version: options.version, corsOrigins: options.corsOrigins, logger, clock, ids, publicBaseUrl, isTransient, observe: metrics.observe,
+    formats: [musicClipsErrors],
+    mountFirst: (first) => health.mount(first),
+    authenticate: createAuthenticator({
+      jwtSecret: options.jwtSecret, jwksUrl: options.jwksUrl, issuer: options.jwtIssuer, audience: options.jwtAudience,
+      serviceRoleKey: options.serviceRoleKey, anonKey: options.anonKey, sessionSecret: await keptSecret(db, ids, 'session'),
+      publicBaseUrl, provision: accounts.provision, clock,
+    }),
+  })
+  metrics.mount(app)
+  const rooms: App[] = [
+    accountsRoutes(accounts, { publicBaseUrl }),
+    generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations }),
+    callbackRoutes({ door: engine.door, clock }),
+    tracksRoutes({ tracks, blobs, redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })) }),
+    filesRoutes({ tracks, blobs, media }),
+    ledgerRoutes({ ledger, resultsOf: (kind) => options.providers.find((one) => one.descriptor.kinds.includes(kind as never))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1 }),
+    liveRoutes({ live, streams }),
+    channelsRoutes({ channels, ids }),
+    musicClipsRoutes({ runs }),
+    operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id) }),
+  ]
+  for (const room of rooms) app.route('/', room)
+  const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false
+
+  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000) })
+
+  return {
+    app, db, engine, accounts, health, streams, maintenance, hasPage,
+    async close(): Promise<void> {
+      await engine.stop()
+      await guardedFetch.close()
+      await db.close()
+    },
+  }
+}
+
+export type Wired = Awaited<ReturnType<typeof wire>>
+
+/** Bucket and name of a saved file: the seeds' paths for songs and their covers. */
+function placeOf(job: SaveJob): string {
+  if (job.kind === 'song') return join(BUCKETS[job.role], job.userId, job.finalId)
+  return join('generated', job.userId, job.role === 'final' ? job.finalId : `${job.finalId}-cover`)
+}
+
+/** The view of seed 001 names errors by the taxonomy's English labels. */
+async function fillErrorLabels(db: Database): Promise<void> {
+  const rows = (Object.keys(ERRORS) as ErrorCode[]).map((code) => ({ code, label: label('en', code) }))
+  await db.query(
+    `insert into reprise.error_labels (code, label) select code, label from jsonb_to_recordset($1) as n (code text, label text)
+     on conflict (code) do update set label = excluded.label where error_labels.label <> excluded.label`,
+    [JSON.stringify(rows)],
+  )
+}
