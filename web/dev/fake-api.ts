@@ -217,7 +217,7 @@ function channels(world: World, method: string, id: string | undefined, body: Re
     return send(response, 204)
   }
   if (method === 'POST') world.channels.push({ id: `ch${Date.now()}`, ...body })
-  else world.channels = world.channels.map((channel) => (channel.id === id ? { ...channel, ...body } : channel))
+  else world.channels = world.channels.map((channel) => (channel.id === id ? { ...channel, ...body, musicClipsSettings: { ...Object(channel.musicClipsSettings), ...Object(body.musicClipsSettings) } } : channel))
   send(response, 200, {})
 }
 

@@ -265,7 +265,7 @@ export const en = {
   'channels.mode': 'Which variant',
   'channels.mode.cyclic': 'In turn',
   'channels.mode.random': 'By chance',
-  'channels.mode.fixed': 'Always the first',
+  'channels.mode.fixed': 'Always the music prompt',
   'channels.target': 'Length, seconds',
   'channels.clip': 'Clip, seconds',
   'channels.platforms': 'Platforms',

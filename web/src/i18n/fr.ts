@@ -266,7 +266,7 @@ export const fr: Messages = {
   'channels.mode': 'Quelle variante',
   'channels.mode.cyclic': 'À tour de rôle',
   'channels.mode.random': 'Au hasard',
-  'channels.mode.fixed': 'Toujours la première',
+  'channels.mode.fixed': 'Toujours la consigne musicale',
   'channels.target': 'Durée, secondes',
   'channels.clip': 'Clip, secondes',
   'channels.platforms': 'Plateformes',

@@ -266,7 +266,7 @@ export const ru: Messages = {
   'channels.mode': 'Какой вариант',
   'channels.mode.cyclic': 'По очереди',
   'channels.mode.random': 'Случайно',
-  'channels.mode.fixed': 'Всегда первый',
+  'channels.mode.fixed': 'Всегда основной промпт',
   'channels.target': 'Длина, секунд',
   'channels.clip': 'Клип, секунд',
   'channels.platforms': 'Платформы',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { bodyOf, draftOf } from './channel-draft.ts'
 
 describe('editing a channel', () => {
-  it('keeps the settings that the form does not show', () => {
+  it('does not send the settings that the form does not show, so that a run begun meanwhile is not forgotten', () => {
     const channel = {
       id: 'c1',
       name: 'Rain',
@@ -13,7 +13,9 @@ describe('editing a channel', () => {
     }
     const body = bodyOf({ ...draftOf(channel, 'en', 'UTC'), name: ' Rain 2 ' }, channel)
     expect(body).toMatchObject({ name: 'Rain 2', language: 'kk', timezone: 'Asia/Almaty' })
-    expect(body.musicClipsSettings).toMatchObject({ schedule: { mon: ['09:00'] }, lastJobId: 'job_1_a', clipSec: 7 })
+    expect(body.musicClipsSettings).toMatchObject({ sunoPrompt: 'rain', clipSec: 7, language: 'kk' })
+    expect(Object.keys(body.musicClipsSettings)).not.toContain('lastJobId')
+    expect(Object.keys(body.musicClipsSettings)).not.toContain('schedule')
   })
 
   it('a new channel gets the documented numbers, and lists come from what was typed', () => {

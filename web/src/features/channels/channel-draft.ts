@@ -14,6 +14,9 @@ export interface ChannelDraft {
   numbers: Record<NumberField, string>
 }
 
+/** The languages of a channel's music, in their own words. */
+export const LANGUAGES: Record<string, string> = { ru: 'Русский', en: 'English', kk: 'Қазақша', fr: 'Français' }
+
 export const NUMBERS = {
   targetDurationSec: 60,
   clipSec: 10,
@@ -45,7 +48,10 @@ export function draftOf(channel: Channel | undefined, language: string, timezone
   }
 }
 
-/** What is saved: settings that the form does not show are kept as they were. */
+/**
+ * What is saved: only what the form shows. The server merges settings field by field, so the others, such as the last
+ * run, stay as they are by now.
+ */
 export function bodyOf(draft: ChannelDraft, before: Channel | undefined): ChannelBody {
   const list = (text: string, by: RegExp) => text.split(by).map((part) => part.trim()).filter(Boolean)
   const numbers = Object.fromEntries(
@@ -60,7 +66,6 @@ export function bodyOf(draft: ChannelDraft, before: Channel | undefined): Channe
     language: draft.language,
     timezone: draft.timezone,
     musicClipsSettings: {
-      ...before?.musicClipsSettings,
       ...numbers,
       sunoPrompt: draft.sunoPrompt.trim(),
       styleTags: list(draft.styleTags, /,/),
@@ -68,7 +73,7 @@ export function bodyOf(draft: ChannelDraft, before: Channel | undefined): Channe
       promptVariantMode: draft.promptVariantMode,
       platforms: draft.platforms,
       paused: draft.paused,
-      language: draft.language,
+      ...(Object.hasOwn(LANGUAGES, draft.language) ? { language: draft.language } : {}),
     },
   }
 }

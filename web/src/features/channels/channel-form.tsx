@@ -7,10 +7,9 @@ import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
-import { bodyOf, draftOf, type ChannelDraft, type NumberField } from './channel-draft.ts'
+import { bodyOf, draftOf, LANGUAGES, type ChannelDraft, type NumberField } from './channel-draft.ts'
 import { useSaveChannel, type Channel } from './channels.ts'
 
-const LANGUAGES = { ru: 'Русский', en: 'English', kk: 'Қазақша', fr: 'Français' }
 const PLATFORMS = { youtube: 'YouTube', tiktok: 'TikTok', instagram: 'Instagram' } as const
 const PACE: [NumberField, Key][] = [
   ['segmentDelayMs', 'channels.segmentDelay'],
@@ -74,7 +73,7 @@ export function ChannelForm(props: { channel: Channel | undefined; onClose: () =
           <Field label={t('channels.language')} error={told('language')}>
             {(wire) => (
               <select {...wire} value={draft.language} onChange={(event) => change({ language: event.target.value })} className="field">
-                {Object.entries(LANGUAGES).map(([code, name]) => (
+                {Object.entries({ [draft.language]: draft.language, ...LANGUAGES }).map(([code, name]) => (
                   <option key={code} value={code} lang={code}>
                     {name}
                   </option>
