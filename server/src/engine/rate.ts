@@ -12,9 +12,11 @@ const WINDOW_MARGIN = 1.05
  */
 export async function freeSlots(tx: Tx, account: string, { rate, concurrency }: Pick<Descriptor, 'rate' | 'concurrency'>): Promise<number> {
   const windowMs = rate ? Math.ceil(rate.windowMs * WINDOW_MARGIN) : 0
+  // A statement of its own: the count below must see the attempts of whoever held the lock until now.
+  if (concurrency !== null) await tx.query({ name: 'lock_account', text: 'select from reprise.provider_accounts where account = $1 for update', values: [account] })
   const { rows } = await tx.query<{ recent: number; closed: boolean; running: number }>({
     name: 'free_slots',
-    text: `select (select count(*) from unnest(a.grants) g where g > reprise.now() - $2 * interval '1 millisecond') as recent,
+    text: `select (select count(*) from unnest(a.grants) g where g > reprise.clock() - $2 * interval '1 millisecond') as recent,
         coalesce(a.breaker_until > reprise.now(), false) as closed,
         case when $3 then (select count(*) from reprise.attempts t where t.account = a.account and t.state in ('intended', 'sent', 'accepted', 'unknown')) else 0 end as running
       from reprise.provider_accounts a where a.account = $1 for update`,
@@ -32,8 +34,8 @@ export async function book(tx: Tx, account: string, count: number, { rate }: Pic
   await tx.query({
     name: 'book_slots',
     text: `update reprise.provider_accounts set grants = array(
-        select g from unnest(grants) g where g > reprise.now() - $3 * interval '1 millisecond' order by g
-      ) || array_fill(reprise.now(), array[$2::int]) where account = $1`,
+        select g from unnest(grants) g where g > reprise.clock() - $3 * interval '1 millisecond' order by g
+      ) || array_fill(reprise.clock(), array[$2::int]) where account = $1`,
     values: [account, count, Math.ceil(rate.windowMs * WINDOW_MARGIN)],
   })
 }

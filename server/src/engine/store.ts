@@ -1,5 +1,6 @@
 import type { Database, Tx } from '../database/pool.ts'
 import type { Logger } from '../kernel/logger.ts'
+import { noCrash, type Crash } from './crash.ts'
 import { armedAt, decide, type Decision } from './decide.ts'
 import { attemptRow, generationRow, readRecord, resultRow, type RecordRow } from './record-rows.ts'
 import type { Evidence, GenerationRecord, Policy } from './state.ts'
@@ -60,8 +61,9 @@ export function createStore(deps: {
   policyOf: (provider: string) => Policy
   leaseMs: number
   listeners: MoveListener[]
+  crash?: Crash
 }) {
-  const { db, waker, logger, policyOf } = deps
+  const { db, waker, logger, policyOf, crash = noCrash } = deps
   const waiting: Waiting[] = []
   let flushing = 0
 
@@ -104,8 +106,12 @@ export function createStore(deps: {
     const result = await db.transaction(async (tx) => {
       after = []
       const knocks = await pick(tx)
-      return knocks.length ? applyIn(tx, knocks, after) : { outcomes: [], topics: new Set<Topic>() }
+      if (knocks.length === 0) return { outcomes: [], topics: new Set<Topic>() }
+      const applied = await applyIn(tx, knocks, after)
+      await crash('before_commit')
+      return applied
     })
+    if (result.outcomes.length) await crash('after_commit')
     waker.wake(result.topics)
     after.forEach((run) => run())
     return result.outcomes
@@ -172,7 +178,7 @@ export function createStore(deps: {
     const outbox = moves.flatMap(({ decision }) => decision.outgoing)
     await tx.query({
       name: 'write_records', text: 'select reprise.write_records($1, $2, $3, $4, $5)',
-      values: [generations, attempts, results, events, outbox].map((list) => JSON.stringify(list)),
+      values: [generations, attempts, results, events, outbox].map(asJson),
     })
   }
 
@@ -198,7 +204,8 @@ function take(at: Locked, knock: Knock, decision: Decision): void {
   if (decision.move === 'slot') {
     at.lease = 'take'
     at.fenceStep += 1
-  } else if (knock.lease && decision.move !== 'sending') at.lease = 'release'
+    // Its POST follows, also when `sending` is told twice because the answer to a COMMIT was lost.
+  } else if (knock.lease && knock.evidence.kind !== 'sending') at.lease = 'release'
 }
 
 function topicsOf(locked: Map<string, Locked>, moves: AppliedMove[], now: number): Set<Topic> {
@@ -211,4 +218,11 @@ function topicsOf(locked: Map<string, Locked>, moves: AppliedMove[], now: number
   }
   if (moves.some(({ decision }) => decision.outgoing.length)) topics.add('outbox')
   return topics
+}
+
+/** What PostgreSQL's jsonb refuses (NUL, halves of surrogate pairs) must not cost a provider's answer. */
+function asJson(list: unknown[]): string {
+  const text = JSON.stringify(list)
+  if (!text.includes('\\u')) return text
+  return text.replace(/\\(u0000|ud[89a-f][0-9a-f]{2}|.)/g, (escape, code: string) => (code === 'u0000' ? '' : code.startsWith('ud') ? '\ufffd' : escape))
 }

@@ -8,7 +8,7 @@ returns table (generation jsonb, attempts jsonb, results jsonb, now_ms double pr
   select to_jsonb(g),
     coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from reprise.attempts a where a.generation_id = g.id), '[]'),
     coalesce((select jsonb_agg(to_jsonb(r) order by r.role desc, r.index) from reprise.results r where r.generation_id = g.id), '[]'),
-    floor(extract(epoch from reprise.now()) * 1000)::double precision
+    floor(extract(epoch from reprise.clock()) * 1000)::double precision
   from reprise.generations g where g.id = any (p_ids) order by g.id
 $$;
 

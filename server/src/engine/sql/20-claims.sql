@@ -2,12 +2,14 @@
 -- lapse makes the row due again by itself; the fence tells the old owner's writes from the new one's.
 create or replace function reprise.claim_generations(p_owner text, p_limit int, p_lease_ms int)
 returns table (id uuid, fence bigint) language sql as $$
-  update reprise.generations g set lease_owner = p_owner, lease_until = reprise.now() + p_lease_ms * interval '1 millisecond', fence = g.fence + 1
-  from (
+  -- materialized: no plan may look for due rows more than once, which would claim more than asked for
+  with due as materialized (
     select d.id from reprise.generations d
     where d.next_at <= reprise.now() and (d.lease_until is null or d.lease_until <= reprise.now())
     order by d.next_at limit p_limit for update skip locked
-  ) due
+  )
+  update reprise.generations g set lease_owner = p_owner, lease_until = reprise.now() + p_lease_ms * interval '1 millisecond', fence = g.fence + 1
+  from due
   where g.id = due.id
   returning g.id, g.fence
 $$;
@@ -15,13 +17,14 @@ $$;
 create or replace function reprise.claim_results(p_owner text, p_limit int, p_lease_ms int)
 returns table (id uuid, fence bigint, generation_id uuid, role text, index int, source_url text, staged_key text,
   provider_duration_ms int, tries int, user_id uuid, kind text, final_id uuid) language sql as $$
-  update reprise.results r set lease_owner = p_owner, lease_until = reprise.now() + p_lease_ms * interval '1 millisecond', fence = r.fence + 1
-  from (
+  with due as materialized (
     select d.id from reprise.results d
     where d.next_at <= reprise.now() and (d.lease_until is null or d.lease_until <= reprise.now())
     -- files that gate completion come before covers
     order by d.next_at, d.role desc limit p_limit for update skip locked
-  ) due, reprise.generations g
+  )
+  update reprise.results r set lease_owner = p_owner, lease_until = reprise.now() + p_lease_ms * interval '1 millisecond', fence = r.fence + 1
+  from due, reprise.generations g
   where r.id = due.id and g.id = r.generation_id
   returning r.id, r.fence, r.generation_id, r.role, r.index, r.source_url, r.staged_key, r.provider_duration_ms, r.tries, g.user_id, g.kind,
     (select f.id from reprise.results f where f.generation_id = r.generation_id and f.role = 'final' and f.index = r.index)
