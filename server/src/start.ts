@@ -56,7 +56,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
     const http = createProviderFetch()
     undo.push(() => http.close())
     const suno = simulator ? demoSuno(simulator.url, config.demoSpeed, http.fetch) : config.sunoApiKey
-      ? createSuno({ apiKey: config.sunoApiKey, baseUrl: config.sunoBaseUrl!, fetch: http.fetch, model: config.sunoModel, rate: config.sunoRate }) : null
+      ? createSuno({ apiKey: config.sunoApiKey, baseUrl: config.sunoBaseUrl!, fetch: http.fetch, model: config.sunoModel, rate: config.sunoRate, timeScale: config.sunoPollScale }) : null
     const providers: Provider[] = suno ? [suno] : []
 
     let ownUrl = `http://${config.host}:${config.port}`

@@ -3,7 +3,7 @@ import { createDatabase, type Database } from './database/pool.ts'
 import { isTransient } from './database/transient.ts'
 import { migrate, ownSqlFiles } from './database/migrate.ts'
 import { createEngine, type EngineDeps } from './engine/engine.ts'
-import { createObtain } from './engine/obtain.ts'
+import { createObtain, type DownloadLimits } from './engine/obtain.ts'
 import type { SaveJob } from './engine/save.ts'
 import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
 import { accountsRoutes } from './features/accounts/accounts.routes.ts'
@@ -54,6 +54,7 @@ export interface WireOptions {
   providerBases: Record<string, string>
   blobs: DiskStore
   downloadAllowHosts: string[]
+  downloadLimits?: DownloadLimits
   /** Where this process listens; known before it does, so that callbacks can be given out. */
   ownUrl: () => string
   publicBaseUrl?: string
@@ -102,7 +103,7 @@ export async function wire(options: WireOptions) {
 
   const engine = createEngine({
     db, node: options.node, registry, blobs, ids, logger, crash: options.crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
-    obtain: createObtain({ blobs, guardedFetch }),
+    obtain: createObtain({ blobs, guardedFetch, limits: options.downloadLimits }),
     placeOf,
     callbackUrl(provider, token) {
       const to = callbackOf(provider).base

@@ -2,13 +2,16 @@ import { BadFile, inspect, type MediaFacts } from '../media/inspect.ts'
 import { toJpeg } from '../media/cover.ts'
 import { SaveRefused, type SaveJob, type Verified } from './save.ts'
 import type { BlobStore, StagedFile } from '../storage/blob-store.ts'
-import { download, DownloadError, MAX_BYTES } from '../storage/download.ts'
+import { download, DownloadError, MAX_BYTES, type DownloadOptions } from '../storage/download.ts'
 import type { GuardedFetch } from '../storage/guarded-fetch.ts'
 
 const EXPECT = { song: 'audio', image: 'image', video: 'video' } as const
 
+/** How long a download may take, be silent and drip; what is not named is as `download` has it. */
+export type DownloadLimits = Pick<DownloadOptions, 'timeoutMs' | 'idleTimeoutMs' | 'minRate'>
+
 /** Fetches a result's file (or takes its staged bytes) and makes sure that it is what it should be. Throws SaveRefused. */
-export function createObtain({ blobs, guardedFetch }: { blobs: BlobStore; guardedFetch: GuardedFetch }) {
+export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore; guardedFetch: GuardedFetch; limits?: DownloadLimits }) {
   return async function obtain(job: SaveJob, signal: AbortSignal): Promise<Verified> {
     const expect = job.role === 'cover' ? 'image' : EXPECT[job.kind]
     const staged = await receive(job, MAX_BYTES[expect], signal)
@@ -29,7 +32,7 @@ export function createObtain({ blobs, guardedFetch }: { blobs: BlobStore; guarde
       return blobs.stage(stream, { maxBytes, signal })
     }
     try {
-      return await download(job.sourceUrl!, { store: blobs, guardedFetch, maxBytes, signal })
+      return await download(job.sourceUrl!, { ...limits, store: blobs, guardedFetch, maxBytes, signal })
     } catch (error) {
       if (!(error instanceof DownloadError)) throw error
       if (error.code === 'too_large') throw new SaveRefused('file_too_large', error.message, true)

@@ -16,6 +16,17 @@ const rate = () =>
       return { count: Number(count), windowMs: Number(seconds) * 1000 }
     })
 
+const factor = () =>
+  z
+    .string()
+    .optional()
+    .transform((value, context) => {
+      const number = Number(value)
+      if (number > 0 && number <= 100) return number
+      context.addIssue({ code: 'custom', message: 'expected a number above 0, at most 100' })
+      return z.NEVER
+    })
+
 export const sunoSettings = {
   sunoApiKey: setting({
     env: 'SUNO_API_KEY',
@@ -40,5 +51,11 @@ export const sunoSettings = {
     doc: 'How many submits the account allows in which time. More are refused there, so this is never exceeded here.',
     schema: rate(),
     default: '20/10s',
+  }),
+  sunoPollScale: setting({
+    env: 'SUNO_POLL_SCALE',
+    doc: 'Multiplies the times between two questions to the provider (30 s until the first); for tests against a faster one.',
+    schema: factor(),
+    default: '1',
   }),
 }
