@@ -177,8 +177,6 @@ export async function wire(options: WireOptions) {
   }
 }
 
-export type Wired = Awaited<ReturnType<typeof wire>>
-
 /** Bucket and name of a saved file: the seeds' paths for songs and their covers. */
 function placeOf(job: SaveJob): string {
   if (job.kind === 'song') return join(BUCKETS[job.role], job.userId, job.finalId)

@@ -139,7 +139,7 @@ describe('transient errors', () => {
 })
 
 describe('the clock', () => {
-  it('moves for every connection, also through Kysely and the bare pool', async () => {
+  it('moves for every connection, also through the bare pool', async () => {
     const day = 86_400_000
     const ahead = 'extract(epoch from reprise.now() - now()) * 1000'
     expect(Number(await one(ahead))).toBe(0)
@@ -148,8 +148,6 @@ describe('the clock', () => {
     const seen = await Promise.all([1, 2, 3, 4].map(() => db.transaction((tx) => tx.query(`select pg_sleep(0.02), ${ahead} as v`))))
     expect(seen.map(({ rows }) => Number(rows[0]!.v))).toEqual(Array(4).fill(15 * day))
     expect(Number((await db.pool.query(`select ${ahead} as v`)).rows[0].v)).toBe(15 * day)
-    const typed = await db.kysely.selectNoFrom(({ fn }) => fn<Date>('reprise.now').as('v')).executeTakeFirstOrThrow()
-    expect(typed.v.getTime() - Date.now()).toBeGreaterThan(14 * day)
     await db.setClockOffset(0)
     expect(Number(await one(ahead))).toBe(0)
   })

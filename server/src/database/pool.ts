@@ -1,14 +1,9 @@
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { sleep } from '../kernel/clock.ts'
 import type { Logger } from '../kernel/logger.ts'
 import { createListener, type Handler, type Listening } from './listener.ts'
 import type { SqlQuery } from './sql.ts'
 import { isBroken } from './transient.ts'
-
-/** The tables as Kysely sees them; open until `schema.ts` names them. */
-// oxlint-disable-next-line typescript/no-explicit-any
-export type Db = Kysely<Record<string, any>>
 
 export interface Rows<Row> {
   rows: Row[]
@@ -29,7 +24,6 @@ export interface Tx extends Queryable {
 
 export interface Database extends Queryable {
   readonly pool: pg.Pool
-  readonly kysely: Db
   /**
    * Commits when `fn` resolves, rolls back when it throws. Run again from its start, at most three times in all,
    * after a serialization failure or a deadlock: what `fn` does outside the database must bear that.
@@ -103,7 +97,6 @@ export function createDatabase(options: Options): Database {
 
   return {
     pool,
-    kysely: new Kysely({ dialect: new PostgresDialect({ pool }) }),
     async query(query, values) {
       const client = await pool.connect()
       let broken: unknown

@@ -75,5 +75,3 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
     },
   }
 }
-
-export type AccountWatch = ReturnType<typeof createAccountWatch>

@@ -1,9 +1,14 @@
 /**
  * Named places where a test kills the process. In production this does nothing; `REPRISE_CRASH_AT=<name>[:n]` ends the
- * process (as kill -9 would) the n-th time that the place is reached.
+ * process (as kill -9 would) the n-th time that the place is reached; `<name>:n:stop` freezes it there instead.
  */
-export type CrashPoint =
-  'after_slot' | 'before_post' | 'after_post' | 'after_answer' | 'before_check' | 'after_check' | 'after_download' | 'after_publish' | 'after_stored'
+export const CRASH_POINTS = [
+  'after_slot', 'before_post', 'after_post', 'after_answer', 'before_check', 'after_check', 'after_claim', 'after_download', 'after_publish',
+  'after_stored',
+  // In every transaction that moves generations: all is written but not committed; committed but nobody knows.
+  'before_commit', 'after_commit',
+] as const
+export type CrashPoint = (typeof CRASH_POINTS)[number]
 
 export type Crash = (point: CrashPoint) => void | Promise<void>
 
@@ -12,9 +17,9 @@ export const noCrash: Crash = () => undefined
 export function crashFrom(env: Record<string, string | undefined>): Crash {
   const wanted = env.REPRISE_CRASH_AT
   if (!wanted) return noCrash
-  const [name, times = '1'] = wanted.split(':')
+  const [name, times = '1', how = 'kill'] = wanted.split(':')
   let left = Number(times)
   return (point) => {
-    if (point === name && --left <= 0) process.kill(process.pid, 'SIGKILL')
+    if (point === name && --left === 0) process.kill(process.pid, how === 'stop' ? 'SIGSTOP' : 'SIGKILL')
   }
 }

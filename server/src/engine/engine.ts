@@ -44,7 +44,7 @@ export function createEngine(deps: EngineDeps) {
   const { db, node, registry, logger, ids, blobs, leaseMs = 10_000, crash = noCrash } = deps
   const waker = createWaker({ db, node, logger })
   const policyOf = (provider: string): Policy => ({ ...DEFAULT_POLICY, ...registry.find(provider)?.descriptor, graceMs: deps.graceMs })
-  const store = createStore({ db, node, waker, logger, policyOf, leaseMs, listeners: deps.listeners })
+  const store = createStore({ db, node, waker, logger, policyOf, leaseMs, listeners: deps.listeners, crash })
   const knock = createPatientKnock({ store, isTransient, logger })
   const leases = createLeases({ db, leaseMs, logger })
   const accounts = createAccountWatch({ db, registry, logger })
@@ -78,8 +78,6 @@ export function createEngine(deps: EngineDeps) {
     },
   }
 }
-
-export type Engine = ReturnType<typeof createEngine>
 
 const cancelAtProvider = (registry: Registry): Effect => async ({ provider, account, taskId }: { provider: string; account: string; taskId: string }) => {
   const answer = await registry.forAttempt(provider, account)?.cancel?.(taskId, AbortSignal.timeout(15_000))

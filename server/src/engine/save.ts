@@ -119,6 +119,7 @@ export function createSaver(deps: Deps) {
   }
 
   async function fetchAndPublish(job: SaveJob): Promise<StoredFile> {
+    await crash('after_claim')
     const verified = await deps.obtain(job, stopping.signal)
     const { staged, mime, ext, durationMs, bitrate } = verified
     await crash('after_download')

@@ -6,7 +6,7 @@ import { CONTAINER_CHECKS } from './containers.ts'
 import { openWindow, type FileWindow } from './file-window.ts'
 import { readHeader, walkMp3 } from './mp3-frames.ts'
 
-export { BadFile, type BadFileReason } from './bad-file.ts'
+export { BadFile } from './bad-file.ts'
 
 export interface MediaFacts {
   mime: string

@@ -29,7 +29,8 @@ export interface Accepted {
 
 interface Deps {
   registry: Registry
-  priceOf: (kind: string, provider: string, model: string) => Promise<number>
+  /** Asked on the transaction's own connection: one more from the pool could wait for ever behind twins that wait for us. */
+  priceOf: (on: Queryable, kind: string, provider: string, model: string) => Promise<number>
   /** The open breaker's reason when the provider account refuses all work (no credits, bad key), else null. */
   refusing: (account: string) => Promise<'no_credits' | 'provider_auth' | null>
   wakeDispatcher: () => void
@@ -53,7 +54,7 @@ export function createAccept(deps: Deps) {
     if (refusing) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
     const model = ask.request.model ?? provider.descriptor.defaultModel
     const results = provider.resultCount(ask.request)
-    const perItem = await deps.priceOf(ask.request.kind, ask.provider, model)
+    const perItem = await deps.priceOf(db, ask.request.kind, ask.provider, model)
     const { rows } = await db.query<Record<string, any>>({
       name: 'accept_generation',
       text: 'select * from reprise.accept_generation($1)',

@@ -19,5 +19,5 @@ export function callbackAddress(options: { publicBaseUrl: string | undefined; ow
 
 function isLoopback(url: string): boolean {
   const host = bareHost(new URL(url).hostname)
-  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
 }

@@ -48,8 +48,6 @@ export function generationView(row: Record<string, any>, tracks: TrackView[], la
   }
 }
 
-export type GenerationView = ReturnType<typeof generationView>
-
 function errorView(code: ErrorCode, state: GenerationState, captured: number, language: Language) {
   return { code, label: label(language, code), message: text(language, code), retryable: ERRORS[code].retryable, charged: state === 'complete' || captured > 0 }
 }

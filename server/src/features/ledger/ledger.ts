@@ -56,8 +56,8 @@ export function createLedger({ db }: { db: Database }) {
     },
 
     /** Tokens per result; AppError `validation_failed` for what is not for sale. */
-    async priceOf(kind: string, provider: string, model: string): Promise<number> {
-      const { rows } = await db.query<{ tokens: number | null }>({ name: 'price_of', text: 'select reprise.price_of($1, $2, $3) as tokens', values: [kind, provider, model] })
+    async priceOf(on: Queryable, kind: string, provider: string, model: string): Promise<number> {
+      const { rows } = await on.query<{ tokens: number | null }>({ name: 'price_of', text: 'select reprise.price_of($1, $2, $3) as tokens', values: [kind, provider, model] })
       const tokens = rows[0]?.tokens ?? null
       if (tokens === null) throw new AppError('validation_failed', {}, [{ path: 'kind', rule: 'choice', message: `no price is set for ${kind}` }])
       return tokens

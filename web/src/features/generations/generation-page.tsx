@@ -118,7 +118,7 @@ function ReceiptPart({ generation }: { generation: Generation }) {
     <Part title={t('detail.receipt')}>
       <Rows
         rows={[
-          [t('detail.cost'), <strong className="font-semibold">{tokens(cost)}</strong>],
+          [t('detail.cost'), <strong key="cost" className="font-semibold">{tokens(cost)}</strong>],
           [t('detail.held'), amount(held)],
           [t('detail.captured'), amount(captured)],
           [t('detail.released'), amount(released)],
