@@ -129,7 +129,7 @@ export async function wire(options: WireOptions) {
   engine.waker.on('events', live.wake)
   const channels = createChannels(db)
   const runs = createRuns({
-    db, schema, channels, ids, clock, random: options.random, accept: accept.accept as never,
+    db, schema, channels, ids, clock, random: options.random, logger, accept: accept.accept as never,
     wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']),
     sunoAccount: () => registry.find('suno')?.account ?? null,
     accountStatus: engine.accounts.status,

@@ -24,6 +24,11 @@ export function stageOf({ generation: { state, heardAt } }: GenerationRecord): s
   }
 }
 
+/** The seed's log line of a stage; always called after the commit. */
+export function logStage(logger: Logger, { jobId, stage, taskId }: { jobId: string; stage: string; taskId: string | null }): void {
+  logger.info({ jobId, taskId, stage }, `[MusicClipsJob] ${stage} jobId=${jobId} taskId=${taskId ?? '-'}`)
+}
+
 /** Keeps `lastJobStatus` of the channel with each stage, and writes the seed's log lines once it is committed. */
 export function followMusicClips(logger: Logger): MoveListener {
   return async (tx, moves) => {
@@ -43,8 +48,9 @@ export function followMusicClips(logger: Logger): MoveListener {
     )
     return () => {
       for (const { id, taskId, to, move } of changes) {
-        logger.info({ jobId: jobs.get(id), taskId, stage: to }, `[MusicClipsJob] ${to} jobId=${jobs.get(id)} taskId=${taskId ?? '-'}`)
-        if (move === 'accepted' || move === 'adopted') logger.info({ jobId: jobs.get(id), taskId }, `[MusicClips] Starting server-side polling jobId=${jobs.get(id)} taskId=${taskId}`)
+        const jobId = jobs.get(id)!
+        logStage(logger, { jobId, stage: to, taskId })
+        if (move === 'accepted' || move === 'adopted') logger.info({ jobId, taskId }, `[MusicClips] Starting server-side polling jobId=${jobId} taskId=${taskId}`)
       }
     }
   }

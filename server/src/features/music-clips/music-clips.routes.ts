@@ -13,6 +13,7 @@ export function musicClipsRoutes({ runs }: { runs: Runs }): App {
   const app = createRouter()
 
   app.post('/api/music-clips/channels/:channelId/runOnce', async (c) => {
+    requireUser(c)
     const body = await readBody(c)
     try {
       const userId = await who(c, body)
@@ -29,9 +30,8 @@ export function musicClipsRoutes({ runs }: { runs: Runs }): App {
   })
 
   app.get('/api/music-clips/jobs/:jobId', async (c) => {
-    const identity = requireUser(c)
     const jobId = c.req.param('jobId')
-    const row = await runs.findJob(jobId, identity.operator ? null : identity.userId)
+    const row = await runs.findJob(jobId, await whose(c))
     if (!row) return refused(c, new Refusal('JOB_NOT_FOUND', { id: jobId }))
     const final = ['STAGE_50_SUNO_SUCCESS', 'STAGE_90_FAILED', 'STAGE_99_TIMEOUT'].includes(row.stage)
     const { progressText, error } = stageTexts(row, languageOf(c))
@@ -97,5 +97,13 @@ async function readBody(c: AppContext): Promise<Record<string, unknown>> {
 
 /** 401, then 403 for another user; then 404 for things, whoever they belong to. */
 const who = (c: AppContext, body: Record<string, unknown>): Promise<string> => actingUser(c, { bodyUserId: body.userId })
+
+/** Whose jobs may be read: one's own; the service role reads all, or those of the user it names. */
+async function whose(c: AppContext): Promise<string | null> {
+  const { role, operator } = requireUser(c)
+  if (role === 'service_role' && !c.req.header('x-user-id')) return null
+  const userId = await actingUser(c)
+  return operator && role !== 'service_role' ? null : userId
+}
 
 const withoutUser = ({ userId: _userId, ...rest }: Record<string, unknown>) => rest

@@ -1,4 +1,5 @@
-import type { Language } from '../../texts/texts.ts'
+import type { ErrorCode } from '../../kernel/errors.ts'
+import { label, type Language } from '../../texts/texts.ts'
 
 /**
  * Refusals of seed 001's endpoints: HTTP status and the words in three languages. Where the seed fixes a text it is
@@ -39,3 +40,18 @@ export class Refusal extends Error {
 
 export const refusalText = ({ code, params }: Refusal, language: Language): string =>
   REFUSALS[code][language].replace(/\{(\w+)\}/g, (_, name: string) => String(params[name] ?? ''))
+
+/** Codes that our taxonomy has a word for; the others are told in their own English sentence. */
+const TAXONOMY: Partial<Record<RefusalCode, ErrorCode>> = {
+  SUNO_NO_CREDITS: 'no_credits',
+  SUNO_API_KEY_REJECTED: 'provider_auth',
+  SUNO_API_KEY_NOT_CONFIGURED: 'provider_not_configured',
+  INSUFFICIENT_TOKENS: 'insufficient_tokens',
+  QUEUE_FULL: 'queue_full',
+}
+
+/** `error` of the job that a refusal leaves at 90, in the seed's form. */
+export function jobErrorOf(refusal: Refusal): string {
+  const known = TAXONOMY[refusal.code]
+  return `Suno generation failed: ${known ? label('en', known) : refusalText(refusal, 'en')}`
+}

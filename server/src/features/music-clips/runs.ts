@@ -1,12 +1,14 @@
-import type { Database } from '../../database/pool.ts'
+import type { Database, Queryable } from '../../database/pool.ts'
 import type { AccountStatus } from '../../engine/accounts.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import type { Ids } from '../../kernel/ids.ts'
+import { sha256Hex, type Ids } from '../../kernel/ids.ts'
+import type { Logger } from '../../kernel/logger.ts'
 import type { GenerationRequest } from '../../providers/provider.ts'
 import { promptOf, type Channel } from './channel.ts'
 import type { Channels } from './channels.queries.ts'
-import { Refusal, refusalText } from './refusals.ts'
+import { logStage } from './music-clips.listener.ts'
+import { jobErrorOf, Refusal } from './refusals.ts'
 
 /** What accepting gives back, as far as a run needs it. */
 interface AcceptedRun {
@@ -33,6 +35,7 @@ interface Deps {
   ids: Ids
   clock: Clock
   random: () => number
+  logger: Logger
 }
 
 export interface StartedRun {
@@ -53,6 +56,7 @@ export class RefusedRun extends Error {
 }
 
 const SAME_REQUEST_SEC = 10
+const STARTED = 'r.job_id as "jobId", r.channel_id as "channelId", r.created_at as "createdAt"'
 const ROUTE = 'POST /api/music-clips/channels/:channelId/runOnce'
 const LANGUAGE_NAMES: Record<string, string> = { ru: 'Russian', en: 'English', kk: 'Kazakh', fr: 'French' }
 
@@ -61,16 +65,21 @@ export function createRuns(deps: Deps) {
   const { db, schema, channels, ids, clock } = deps
   const newJobId = () => `job_${clock.now()}_${ids.uuid().replaceAll('-', '').slice(0, 10)}`
 
-  async function runOnce(channelId: string, userId: string, body: unknown): Promise<StartedRun> {
+  async function runOnce(channelId: string, userId: string, body: Record<string, unknown>): Promise<StartedRun> {
     const channel = await channels.find(channelId, userId)
     if (!channel) throw new Refusal('CHANNEL_NOT_FOUND', { id: channelId })
     const jobId = newJobId()
+    // The seed's front end sends no key: the same user, channel and body within 10 seconds is the same click.
+    const key = `auto:${channel.id}:${sha256Hex(JSON.stringify(Object.entries(body).sort())).slice(0, 32)}`
     try {
       await check(channel)
-      return await start(channel, jobId, body)
+      return await start(channel, jobId, key)
     } catch (error) {
       const refusal = asRefusal(error)
       if (!refusal) throw error
+      // What was accepted a moment ago stays accepted, though the next new request would be refused.
+      const accepted = await acceptedBefore(channel.userId, key)
+      if (accepted) return accepted
       await keepRefusal(channel, jobId, refusal)
       throw new RefusedRun(refusal, jobId)
     }
@@ -85,17 +94,17 @@ export function createRuns(deps: Deps) {
     if (problem) throw new Refusal(problem === 'invalid' ? 'CALLBACK_URL_INVALID' : 'CALLBACK_URL_NOT_CONFIGURED')
     const { refusing, credits } = await deps.accountStatus(account)
     if (refusing === 'provider_auth') throw new Refusal('SUNO_API_KEY_REJECTED')
-    if (refusing === 'no_credits' || credits === 0) throw new Refusal('SUNO_NO_CREDITS', {}, { credits: credits ?? 0 })
+    // The open breaker knows better than a balance looked up before it opened.
+    if (refusing === 'no_credits' || credits === 0) throw new Refusal('SUNO_NO_CREDITS', {}, { credits: 0 })
   }
 
-  async function start(channel: Channel, jobId: string, body: unknown): Promise<StartedRun> {
+  async function start(channel: Channel, jobId: string, key: string): Promise<StartedRun> {
     const run = await db.transaction(async (tx): Promise<StartedRun> => {
       const { rows } = await tx.query<{ runs: number }>('select count(*) as runs from reprise.music_clips_runs where channel_id = $1 and generation_id is not null', [channel.id])
       const { prompt, variantIndex } = promptOf(channel.musicClipsSettings, rows[0]!.runs, deps.random)
       const accepted = await deps.accept(tx, {
         userId: channel.userId, provider: 'suno', origin: 'music_clips', request: requestOf(channel, prompt),
-        // The seed's front end sends no key: the same user, channel and body within 10 seconds is the same click.
-        idempotency: { route: ROUTE, key: `auto:${channel.id}`, body: { channelId: channel.id, body: body ?? null }, keySeconds: SAME_REQUEST_SEC, waitForTwin: true },
+        idempotency: { route: ROUTE, key, body: null, keySeconds: SAME_REQUEST_SEC, waitForTwin: true },
       })
       if (accepted.replayed) return firstAnswer(tx, accepted.id)
       await tx.query(
@@ -109,19 +118,30 @@ export function createRuns(deps: Deps) {
       return { jobId, channelId: channel.id, createdAt: accepted.createdAt }
     })
     deps.wakeDispatcher()
+    if (run.jobId === jobId) logStage(deps.logger, { jobId, stage: 'STAGE_10_REQUEST_ACCEPTED', taskId: null })
     return run
   }
 
-  async function firstAnswer(tx: Pick<Database, 'query'>, generationId: string): Promise<StartedRun> {
-    const { rows } = await tx.query<StartedRun>('select job_id as "jobId", channel_id as "channelId", created_at as "createdAt" from reprise.music_clips_runs where generation_id = $1', [generationId])
+  async function firstAnswer(tx: Queryable, generationId: string): Promise<StartedRun> {
+    const { rows } = await tx.query<StartedRun>(`select ${STARTED} from reprise.music_clips_runs r where r.generation_id = $1`, [generationId])
     return rows[0]!
+  }
+
+  async function acceptedBefore(userId: string, key: string): Promise<StartedRun | null> {
+    const { rows } = await db.query<StartedRun>(
+      `select ${STARTED} from reprise.idempotency i join reprise.music_clips_runs r on r.generation_id = i.generation_id
+       where i.user_id = $1 and i.route = $2 and i.key = $3 and i.created_at > reprise.now() - $4 * interval '1 second'`,
+      [userId, ROUTE, key, SAME_REQUEST_SEC],
+    )
+    return rows[0] ?? null
   }
 
   async function keepRefusal(channel: Channel, jobId: string, refusal: Refusal): Promise<void> {
     await db.query(
       `insert into reprise.music_clips_runs (job_id, channel_id, user_id, refused_code, refused_message, created_at) values ($1, $2, $3, $4, $5, reprise.now())`,
-      [jobId, channel.id, channel.userId, refusal.code, refusalText(refusal, 'ru')],
+      [jobId, channel.id, channel.userId, refusal.code, jobErrorOf(refusal)],
     )
+    logStage(deps.logger, { jobId, stage: 'STAGE_90_FAILED', taskId: null })
   }
 
   return {
