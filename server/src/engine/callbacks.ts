@@ -34,7 +34,8 @@ export function createCallbackDoor(deps: { db: Database; store: Store; registry:
       await rememberCallbacksWork(attempt.account)
       return 'hint'
     }
-    if (!reading?.taskId) return 'not_understood'
+    // A NUL is in no task id, and the database could not look for it.
+    if (!reading?.taskId || reading.taskId.includes('\0')) return 'not_understood'
     const generation = await generationByTask(providerId, reading.taskId)
     if (!generation) return park(providerId, reading.taskId)
     if (generation.rested) await store.apply({ generationId: generation.id, cause: 'callback', evidence: { kind: 'wake', raw: kept } })

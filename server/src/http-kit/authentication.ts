@@ -7,6 +7,7 @@ import { AppError } from '../kernel/errors.ts'
 import { isUuid, sha256, stableUuid } from '../kernel/ids.ts'
 import type { AppContext, AppEnv, Identity } from './app-env.ts'
 import { Lru } from './lru.ts'
+import { isKeepable } from './plain-input.ts'
 
 export const SESSION_COOKIE = 'reprise_session'
 /** Issuer and audience of our own sessions; a foreign token never carries both and our signature. */
@@ -40,6 +41,8 @@ export interface AuthenticatorOptions {
 const REMEMBER_MS = 60_000
 /** Clocks of issuers differ a little; seconds. */
 const TOLERANCE_SEC = 5
+/** Longest subject or address of a user; characters. */
+const MOST_NAME = 320
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 const SERVICE: Identity = {
@@ -155,17 +158,20 @@ export async function actingUser(
 /** A UUID stays (in lower case, as PostgreSQL writes it); any other subject has one stable UUID of its own. */
 export const userIdOf = (subject: string): string => (isUuid(subject) ? subject.toLowerCase() : stableUuid(subject))
 
+/** What an account can be made of: not empty, not endless, nothing that the database cannot keep. */
+const isName = (text: string): boolean => text.length >= 1 && text.length <= MOST_NAME && isKeepable(text)
+
 function identityOf(claims: JWTPayload): Identity | null {
   if (claims.role === 'service_role') return SERVICE
   // Supabase's anon key is a token too: nobody is signed in with it.
-  if (claims.role === 'anon' || typeof claims.sub !== 'string' || claims.sub === '') return null
+  if (claims.role === 'anon' || typeof claims.sub !== 'string' || !isName(claims.sub)) return null
   const metadata = claims.app_metadata as { role?: unknown } | null | undefined
   return {
     userId: userIdOf(claims.sub),
     subject: claims.sub,
     role: 'authenticated',
     operator: typeof metadata === 'object' && metadata?.role === 'operator',
-    ...(typeof claims.email === 'string' && claims.email ? { email: claims.email } : {}),
+    ...(typeof claims.email === 'string' && isName(claims.email) ? { email: claims.email } : {}),
   }
 }
 

@@ -8,6 +8,7 @@ import { SESSION_COOKIE } from './authentication.ts'
 import { cors } from './cors.ts'
 import { docsPage, type OpenApiDocument } from './docs-page.ts'
 import { etagOf, matchesEtag } from './etag.ts'
+import { plainInput } from './plain-input.ts'
 import { handleProblems, type ProblemOptions } from './problem.ts'
 import { requestId, type RequestIdOptions } from './request-id.ts'
 import { validationHook } from './validation.ts'
@@ -38,6 +39,7 @@ export function createApp(options: AppOptions): App {
   options.mountFirst?.(app)
   app.use('*', limitBody(options.maxBodyBytes ?? 100 * 1024))
   app.use('*', options.authenticate)
+  app.use('*', plainInput())
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
     scheme: 'bearer',

@@ -129,6 +129,7 @@ export const en = {
     choice: 'This must be one of: {choices}.',
     unknown_key: 'This field is not known here.',
     cursor: 'This cursor was not made here. Please start from the first page.',
+    characters: 'This holds characters that cannot be kept (NUL, or half of a surrogate pair).',
     invalid: 'This is not valid.',
   },
 } as const satisfies Texts

@@ -139,6 +139,7 @@ export const fr = {
     choice: 'Valeurs possibles : {choices}.',
     unknown_key: "Ce champ n'est pas connu ici.",
     cursor: "Ce curseur ne vient pas d'ici. Recommencez à la première page.",
+    characters: "Il y a ici des caractères qui ne peuvent pas être conservés (NUL, ou moitié d'une paire de substitution).",
     invalid: "Cette valeur n'est pas valable.",
   },
 } as const satisfies Texts

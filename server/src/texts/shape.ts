@@ -25,6 +25,7 @@ export type FieldRule =
   | 'choice'
   | 'unknown_key'
   | 'cursor'
+  | 'characters'
   | 'invalid'
 
 /**

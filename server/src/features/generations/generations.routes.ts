@@ -6,7 +6,7 @@ import type { AppContext } from '../../http-kit/app-env.ts'
 import { requireUser } from '../../http-kit/authentication.ts'
 import { withEtag } from '../../http-kit/etag.ts'
 import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
-import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
+import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { GenerationRequest } from '../../providers/provider.ts'
 import type { Accept, Accepted, Ask } from './accept.ts'
@@ -92,7 +92,7 @@ interface Deps {
 }
 
 const DAY_SEC = 86_400
-const afterSchema = z.tuple([z.iso.datetime(), z.uuid()])
+const afterSchema = z.tuple([cursorTime, z.uuid()])
 
 export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
   const app = createRouter()

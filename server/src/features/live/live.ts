@@ -21,6 +21,9 @@ interface EventRow {
   cause: string
 }
 
+/** `xid8` is an unsigned number of 64 bits. */
+const LAST_XID = 2n ** 64n - 1n
+
 /** One stream's way in. */
 type Feed = (event: EncodedEvent) => void
 
@@ -149,6 +152,6 @@ function encode(row: EventRow): EncodedEvent {
 
 function readPlace(text: string): Place {
   const match = /^(\d{1,20})\.(\d{1,16})$/.exec(text)
-  if (!match) throw new AppError('validation_failed', {}, [{ path: 'Last-Event-ID', rule: 'cursor', message: '' }])
+  if (!match || BigInt(match[1]!) > LAST_XID) throw new AppError('validation_failed', {}, [{ path: 'Last-Event-ID', rule: 'cursor', message: '' }])
   return { xid: match[1]!, id: Number(match[2]) }
 }

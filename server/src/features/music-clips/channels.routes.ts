@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { requireUser } from '../../http-kit/authentication.ts'
 import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
-import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
+import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Ids } from '../../kernel/ids.ts'
 import { channelInput, channelPatch, channelSchema, settingsSchema, type Channel } from './channel.ts'
@@ -9,7 +9,7 @@ import type { Channels } from './channels.queries.ts'
 
 const tags = ['Channels']
 const idParam = z.object({ id: z.string().regex(/^[\w.-]{1,128}$/) })
-const afterSchema = z.tuple([z.iso.datetime(), z.string()])
+const afterSchema = z.tuple([cursorTime, z.string()])
 
 const list = createRoute({
   method: 'get', path: '/api/channels', tags, summary: 'My channels, newest first', request: { query: pageQuery },
