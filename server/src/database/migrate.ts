@@ -86,6 +86,8 @@ export async function migrate(db: Database, options: MigrateOptions): Promise<vo
       if (applied === 0 && (await areCurrent(client, 'repeatable', repeatables))) return
       await refuseForeign(client, tables)
       await applyRepeatables(client, 'repeatable', repeatables, expand)
+      // PostgreSQL lets everybody call a new function; ours are for us, and for whom their own files name.
+      await client.query('revoke execute on all functions in schema reprise from public')
       await markOurs(client, tables)
       logger.info({ files: repeatables.length }, 'views, functions and policies applied')
     })

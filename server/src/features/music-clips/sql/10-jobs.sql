@@ -47,6 +47,8 @@ create or replace view ${COMPAT_SCHEMA}.music_clips_jobs with (security_barrier 
   ) track on true
   left join reprise.error_labels l on l.code = job.error_code;
 
--- A view runs with its owner's rights: it shows a user only their own jobs.
+-- A view runs with its owner's rights, past the policies of the tables behind it: only the service role reads it.
 revoke all on ${COMPAT_SCHEMA}.music_clips_jobs from public, anon, authenticated;
 grant select on ${COMPAT_SCHEMA}.music_clips_jobs to service_role;
+-- Functions in a view run with the rights of who reads it.
+grant execute on function reprise.russian_time(int) to service_role;

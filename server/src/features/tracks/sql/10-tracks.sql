@@ -25,7 +25,8 @@ begin
   end if;
 end $$;
 
--- Owners read and delete their own tracks; the service role may do everything.
+-- Owners read their own tracks; the service role may do everything. Supabase opens new tables to everybody by default.
+revoke all on ${COMPAT_SCHEMA}.tracks from public, anon, authenticated;
 drop policy if exists "Owners read their tracks" on ${COMPAT_SCHEMA}.tracks;
 create policy "Owners read their tracks" on ${COMPAT_SCHEMA}.tracks for select to authenticated
   using (auth.uid() = user_id and deleted_at is null);
@@ -33,3 +34,5 @@ drop policy if exists "Service role manages tracks" on ${COMPAT_SCHEMA}.tracks;
 create policy "Service role manages tracks" on ${COMPAT_SCHEMA}.tracks for all to service_role using (true) with check (true);
 grant select on ${COMPAT_SCHEMA}.tracks to authenticated;
 grant all on ${COMPAT_SCHEMA}.tracks to service_role;
+-- A default of the table is worked out with the rights of who inserts.
+grant execute on function reprise.now() to service_role;
