@@ -55,8 +55,9 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
   }
 
   return {
-    async find(id: string, userId: string): Promise<TrackView | null> {
-      const found = await rows('and t.id = $1 and t.user_id = $2', [id, userId])
+    /** `userId` null: whoever owns it (operators). */
+    async find(id: string, userId: string | null): Promise<TrackView | null> {
+      const found = await rows('and t.id = $1 and ($2::uuid is null or t.user_id = $2)', [id, userId])
       return found[0] ? view(found[0]) : null
     },
     async list(userId: string, limit: number, after: [string, string] | undefined): Promise<TrackView[]> {
@@ -73,9 +74,10 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
       return byGeneration
     },
     /** The row stays with its date, so that nothing late brings the track back; files are kept for the archive to sweep. */
-    async remove(id: string, userId: string): Promise<boolean> {
+    async remove(id: string, userId: string | null): Promise<boolean> {
       const { rowCount } = await db.query(
-        `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now() where id = $1 and user_id = $2 and deleted_at is null`, [id, userId])
+        `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
+         where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null`, [id, userId])
       return rowCount > 0
     },
     async audioFile(id: string, userId: string | null): Promise<(NamedFile & { title: string | null }) | null> {

@@ -1,8 +1,9 @@
 import { createRoute, z } from '@hono/zod-openapi'
+import type { AppContext } from '../../http-kit/app-env.ts'
 import { requireUser } from '../../http-kit/authentication.ts'
 import { withEtag } from '../../http-kit/etag.ts'
 import { createRouter, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
-import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
+import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import { serve } from './files.routes.ts'
@@ -15,7 +16,7 @@ const trackSchema = z.object({
 }).openapi('Track')
 
 const idParam = z.object({ id: z.uuid() })
-const afterSchema = z.tuple([z.iso.datetime(), z.uuid()])
+const afterSchema = z.tuple([cursorTime, z.uuid()])
 const tags = ['Tracks']
 
 const list = createRoute({
@@ -49,6 +50,11 @@ interface Deps {
 
 export function tracksRoutes({ tracks, blobs, redownload }: Deps): App {
   const app = createRouter()
+  /** Operators see and mend everybody's; a user only their own. */
+  const scope = (c: AppContext): string | null => {
+    const identity = requireUser(c)
+    return identity.operator ? null : identity.userId
+  }
 
   app.openapi(list, async (c) => {
     const { userId } = requireUser(c)
@@ -59,29 +65,27 @@ export function tracksRoutes({ tracks, blobs, redownload }: Deps): App {
   })
 
   app.openapi(read, async (c) => {
-    const track = await tracks.find(c.req.valid('param').id, requireUser(c).userId)
+    const track = await tracks.find(c.req.valid('param').id, scope(c))
     if (!track) throw new AppError('not_found')
     return withEtag(c, track)
   })
 
   app.openapi(audio, async (c) => {
-    const identity = requireUser(c)
-    const file = await tracks.audioFile(c.req.valid('param').id, identity.operator ? null : identity.userId)
+    const file = await tracks.audioFile(c.req.valid('param').id, scope(c))
     if (!file) throw new AppError('not_found')
     const name = c.req.valid('query').download ? `${file.title ?? 'track'}.${file.path.split('.').at(-1)}` : undefined
     return (await serve(c, blobs, file, 'private, max-age=3600', name)) as never
   })
 
   app.openapi(retry, async (c) => {
-    const { userId, subject } = requireUser(c)
-    const track = await tracks.find(c.req.valid('param').id, userId)
+    const track = await tracks.find(c.req.valid('param').id, scope(c))
     if (!track) throw new AppError('not_found')
-    if (track.generationId) await redownload(track.generationId, subject)
+    if (track.generationId) await redownload(track.generationId, requireUser(c).subject)
     return c.json(track, 200)
   })
 
   app.openapi(remove, async (c) => {
-    if (!(await tracks.remove(c.req.valid('param').id, requireUser(c).userId))) throw new AppError('not_found')
+    if (!(await tracks.remove(c.req.valid('param').id, scope(c)))) throw new AppError('not_found')
     return c.body(null, 204)
   })
 
