@@ -160,7 +160,9 @@ export async function wire(options: WireOptions) {
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
     musicClipsRoutes({ runs }),
-    operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id) }),
+    operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
+      models: registry.all.flatMap((one) => one.descriptor.models.filter((model) => model.status === 'current').map((model) => model.id)),
+    }),
   ]
   for (const room of rooms) app.route('/', room)
   const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false

@@ -51,6 +51,8 @@ interface Options {
 const CONNECT_MS = 5_000
 const STATEMENT_MS = 30_000
 const DISCONNECT_MS = 1_000
+/** A process frozen (or cut off) in mid-transaction keeps its rows locked, and everybody waiting, no longer than this. */
+const FROZEN_MS = 5_000
 const ATTEMPTS = 3
 
 export function createDatabase(options: Options): Database {
@@ -185,7 +187,7 @@ class SessionPool extends pg.Pool {
     try {
       await client.query(
         `set timezone = 'UTC'; set statement_timeout = ${statementTimeoutMs}; ` +
-          `set idle_in_transaction_session_timeout = ${2 * statementTimeoutMs}; ` +
+          `set idle_in_transaction_session_timeout = ${FROZEN_MS}; ` +
           `set reprise.clock_offset = ${Math.trunc(clockOffsetMs)}`,
       )
       this.#settled.set(client, clockOffsetMs)

@@ -124,7 +124,10 @@ export function createStore(deps: {
     for (const knock of knocks) {
       const at = locked.get(knock.generationId)
       if (!at) outcomes.push({ kind: 'missing' })
-      else if (isStale(at, knock)) outcomes.push({ kind: 'fenced' })
+      else if (isStale(at, knock)) {
+        outcomes.push({ kind: 'fenced' })
+        logger.info({ generationId: knock.generationId, evidence: knock.evidence.kind }, 'taken over by another worker meanwhile: nothing was written')
+      }
       else {
         const move: AppliedMove = { decision: decide(at.record, knock.evidence, now, policyOf(at.record.generation.provider)), cause: knock.cause, at: now }
         take(at, knock, move.decision)

@@ -20,7 +20,7 @@ const MIMES: Record<string, string> = {
 }
 const TEXTUAL = /^(text|application\/(json|manifest)|image\/svg)/
 /** Pages of the application; anything else that nobody serves is a 404. */
-const NOT_PAGES = /^\/(api|functions|storage|docs|openapi\.json|metrics|livez|readyz)(\/|$)/
+const NOT_PAGES = /^\/(api|assets|functions|storage|docs|openapi\.json|metrics|livez|readyz)(\/|$)/
 const POLICY = "default-src 'self'; img-src 'self' data: blob: https: http:; media-src 'self' blob: https: http:; connect-src 'self' https: http:; style-src 'self' 'unsafe-inline'; script-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 /** Serves the built page from memory: few files, compressed once at start. Unknown page addresses get the application. */

@@ -6,9 +6,6 @@ export class BadKey extends Error {
   }
 }
 
-/** True when `checkKey` would pass. Routes ask this about a path of a request and answer 404 otherwise. */
-export const isValidKey = (key: string): boolean => problemOf(key) === null
-
 /**
  * Keys are relative paths with `/` between segments: `tracks-audio/<user>/<track>.mp3`. At most 900 bytes, each
  * segment 1 to 200 bytes (a file name may have 255, an S3 key 1,024), no `.` or `..`, no backslash, nothing

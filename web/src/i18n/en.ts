@@ -59,7 +59,7 @@ export const en = {
   'signin.opening': 'Opening the door…',
   'signin.used': 'This link has been used',
   'signin.usedText': 'A sign-in link opens the door once. That keeps a link left in a history from letting others in.',
-  'signin.usedDo': 'Stop Reprise and start it again: it prints a new one.',
+  'signin.usedDo': 'Make a new one where Reprise runs:',
   'signin.wrong': 'This link does not open the door',
   'signin.wrongText': 'It may be cut off. Copy the whole line from the terminal.',
   'signin.home': 'Go to the page',

@@ -60,7 +60,7 @@ export const fr: Messages = {
   'signin.opening': 'On ouvre la porte…',
   'signin.used': 'Ce lien a déjà servi',
   'signin.usedText': 'Un lien de connexion ouvre la porte une seule fois. Ainsi, un lien resté dans un historique n’ouvre à personne.',
-  'signin.usedDo': 'Arrêtez Reprise et relancez-le : il en affiche un nouveau.',
+  'signin.usedDo': 'Faites-en un nouveau là où tourne Reprise :',
   'signin.wrong': 'Ce lien n’ouvre pas la porte',
   'signin.wrongText': 'Il est peut-être coupé. Copiez la ligne entière du terminal.',
   'signin.home': 'Aller à la page',

@@ -282,7 +282,8 @@ export class Cluster {
       // After a while whoever still waits for a provider that never answers is brought to the deadline.
       if (wait > 0) await this.pass(left > 288 ? wait + 1 : wait + 200_000)
     }
-    throw new Error('it never comes to rest')
+    const { records } = await this.nodes[0]!.store.read(this.ids)
+    throw new Error(`it never comes to rest: ${JSON.stringify(records.map(({ generation, results }) => ({ ...generation, results })))}`)
   }
 
   /** What must be true at the end, as sentences that are not. */

@@ -138,7 +138,7 @@ export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
       id: row.id as number, at: row.at.toISOString() as string, type: row.type as string, state: row.state as string,
       attempt: row.attempt as number | null, cause: row.cause as string, data: visibleData(row.data, requireUser(c).operator),
     }))
-    return c.json({ items, nextCursor: rows.length > limit ? encodeCursor(items.at(-1)!.id) : null }, 200)
+    return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor(items.at(-1)!.id) : null })
   })
 
   for (const [route, kind] of [[cancel, 'cancel'], [recheck, 'recheck'], [redownload, 'redownload']] as const) {

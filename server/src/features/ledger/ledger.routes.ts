@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { requireOperator, requireUser, userIdOf } from '../../http-kit/authentication.ts'
+import { withEtag } from '../../http-kit/etag.ts'
 import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
 import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import type { Ledger } from './ledger.ts'
@@ -35,26 +36,26 @@ const getPrices = createRoute({
 
 const postGrant = createRoute({
   method: 'post', path: '/api/ledger/grants', tags: ['Tokens'], summary: 'Give tokens to a user (operator)',
-  description: 'With an `Idempotency-Key` the same grant asked twice is one grant.',
+  description: 'With an `Idempotency-Key` the same grant asked twice is one grant, for ever.',
   request: {
     headers: z.object({ 'idempotency-key': z.string().min(1).max(200).optional() }),
     body: jsonBody(z.object({ userId: z.string().min(1).max(200), amount: z.int().min(1).max(1_000_000_000), reason: z.string().trim().min(1).max(200) })),
   },
-  responses: { 201: jsonResponse(balanceSchema, 'The balance afterwards'), ...problemResponses('unauthorized', 'forbidden', 'validation_failed') },
+  responses: { 201: jsonResponse(balanceSchema, 'The balance afterwards'), ...problemResponses('unauthorized', 'forbidden', 'validation_failed', 'idempotency_key_reused', 'malformed_body') },
 })
 
 /** @param resultsOf how many results one request of a kind gives, for showing the price of a whole request. */
 export function ledgerRoutes({ ledger, resultsOf }: { ledger: Ledger; resultsOf: (kind: string) => number }): App {
   const app = createRouter()
 
-  app.openapi(getBalance, async (c) => c.json(await ledger.balance(requireUser(c).userId), 200))
+  app.openapi(getBalance, async (c) => withEtag(c, await ledger.balance(requireUser(c).userId)))
 
   app.openapi(getLedger, async (c) => {
     const { userId } = requireUser(c)
     const { limit, cursor } = c.req.valid('query')
     const rows = await ledger.transfers(userId, limit + 1, decodeCursor(z.int(), cursor) ?? null)
     const items = rows.slice(0, limit).map((row) => ({ ...row, at: row.at.toISOString() }))
-    return c.json({ items, nextCursor: rows.length > limit ? encodeCursor(items.at(-1)!.id) : null }, 200)
+    return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor(items.at(-1)!.id) : null })
   })
 
   app.openapi(getPrices, async (c) => {
@@ -68,7 +69,8 @@ export function ledgerRoutes({ ledger, resultsOf }: { ledger: Ledger; resultsOf:
     const userId = userIdOf(named)
     await c.get('provision')({ userId, subject: named })
     const requestKey = c.req.valid('header')['idempotency-key'] ?? null
-    const { available, held } = await ledger.grant({ userId, amount, reason, actor: subject, requestKey })
+    const { available, held, replayed } = await ledger.grant({ userId, amount, reason, actor: subject, requestKey })
+    if (replayed) c.header('idempotent-replayed', 'true')
     return c.json({ available, held }, 201)
   })
 

@@ -63,7 +63,10 @@ export function createLedger({ db }: { db: Database }) {
       return tokens
     },
 
-    /** Gives tokens; with the same `requestKey` of the same actor, once. Answers the balance afterwards. */
+    /**
+     * Gives tokens; with the same `requestKey` of the same actor, once. Answers the balance afterwards. AppError
+     * `idempotency_key_reused` when the key was used for another grant: it would otherwise be lost in silence.
+     */
     async grant(grant: { userId: string; amount: number; reason: string; actor: string; requestKey: string | null }): Promise<Balance & { replayed: boolean }> {
       return db.transaction(async (tx) => {
         await tx.query('select reprise.open_wallet($1)', [grant.userId])
@@ -72,6 +75,11 @@ export function createLedger({ db }: { db: Database }) {
            values ($1, 'grant', 'grants', 'available', $2, $3, $4, $5) on conflict do nothing`,
           [grant.userId, grant.amount, grant.reason, grant.actor, grant.requestKey],
         )
+        if (rowCount === 0) {
+          const { rows: [first] } = await tx.query<Record<string, unknown>>(
+            'select user_id, amount, reason from reprise.ledger_transfers where actor = $1 and request_key = $2', [grant.actor, grant.requestKey])
+          if (first?.user_id !== grant.userId || first.amount !== grant.amount || first.reason !== grant.reason) throw new AppError('idempotency_key_reused')
+        }
         const { rows } = await tx.query<Balance>('select available, held from reprise.wallets where user_id = $1', [grant.userId])
         return { ...rows[0]!, replayed: rowCount === 0 }
       })

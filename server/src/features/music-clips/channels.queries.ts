@@ -21,8 +21,8 @@ export function createChannels(db: Database) {
     /** Null when the id belongs to somebody else: nothing is said about it. */
     async put(channel: Pick<Channel, 'id' | 'userId' | 'name' | 'type' | 'language' | 'timezone' | 'musicClipsSettings'>): Promise<Channel | null> {
       const { rows } = await db.query<Channel>(
-        `insert into reprise.channels as c (id, user_id, name, type, language, timezone, music_clips_settings)
-         values ($1, $2, $3, $4, $5, $6, $7)
+        `insert into reprise.channels as c (id, user_id, name, type, language, timezone, music_clips_settings, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, date_trunc('milliseconds', reprise.now()))
          on conflict (id) do update set name = excluded.name, type = excluded.type, language = excluded.language, timezone = excluded.timezone,
            music_clips_settings = excluded.music_clips_settings, updated_at = reprise.now(), deleted_at = null
          where c.user_id = excluded.user_id

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { requireUser } from '../../http-kit/authentication.ts'
+import { withEtag } from '../../http-kit/etag.ts'
 import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
 import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -44,7 +45,7 @@ export function channelsRoutes({ channels, ids }: { channels: Channels; ids: Ids
     const { limit, cursor } = c.req.valid('query')
     const rows = await channels.list(userId, limit + 1, decodeCursor(afterSchema, cursor))
     const items = rows.slice(0, limit).map(channelView)
-    return c.json({ items, nextCursor: rows.length > limit ? encodeCursor([items.at(-1)!.createdAt, items.at(-1)!.id]) : null }, 200)
+    return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor([items.at(-1)!.createdAt, items.at(-1)!.id]) : null })
   })
 
   app.openapi(create, async (c) => {
@@ -56,7 +57,7 @@ export function channelsRoutes({ channels, ids }: { channels: Channels; ids: Ids
   app.openapi(read, async (c) => {
     const channel = await channels.find(c.req.valid('param').id, requireUser(c).userId)
     if (!channel) throw new AppError('not_found')
-    return c.json(channelView(channel), 200)
+    return withEtag(c, channelView(channel))
   })
 
   app.openapi(put, async (c) => {

@@ -36,7 +36,7 @@ export interface NamedFile {
 export function createTracks({ db, schema, media }: { db: Database; schema: string; media: MediaAccess }) {
   const select = `
     select t.id, t.generation_id, t.title, t.duration_ms, t.track_variant, t.archived_to_storage, t.sha256, t.bytes, t.mime, t.expires_at,
-      t.created_at, t.user_id, a.path as audio_path, c.path as cover_path, c.sha256 as cover_sha256
+      t.created_at, to_char(t.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as exact_at, t.user_id, a.path as audio_path, c.path as cover_path, c.sha256 as cover_sha256
     from "${schema}".tracks t
     left join reprise.files a on a.bucket = '${BUCKETS.final}' and a.path = split_part(split_part(t.storage_audio_url, '/${BUCKETS.final}/', 2), '?', 1)
     left join reprise.files c on c.bucket = '${BUCKETS.cover}' and c.path = split_part(split_part(t.storage_cover_url, '/${BUCKETS.cover}/', 2), '?', 1)
@@ -60,9 +60,14 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
       const found = await rows('and t.id = $1 and ($2::uuid is null or t.user_id = $2)', [id, userId])
       return found[0] ? view(found[0]) : null
     },
-    async list(userId: string, limit: number, after: [string, string] | undefined): Promise<TrackView[]> {
+    /** Newest first, after the keyset of the page before; `next` is null on the last page. */
+    async list(userId: string, limit: number, after: [string, string] | undefined): Promise<{ items: TrackView[]; next: [string, string] | null }> {
       const where = `and t.user_id = $1 ${after ? 'and (t.created_at, t.id) < ($3::timestamptz, $4::uuid)' : ''} order by t.created_at desc, t.id desc limit $2`
-      return (await rows(where, [userId, limit, ...(after ?? [])])).map(view)
+      const found = await rows(where, [userId, limit + 1, ...(after ?? [])])
+      const page = found.slice(0, limit)
+      const last = page.at(-1)
+      // To the microsecond: rows that the app itself wrote are not rounded, and a rounded key would skip some.
+      return { items: page.map(view), next: last && found.length > limit ? [last.exact_at, last.id] : null }
     },
     /** Stored results of several generations, in the order of their variants. */
     async ofGenerations(ids: string[]): Promise<Map<string, TrackView[]>> {

@@ -59,9 +59,8 @@ export function tracksRoutes({ tracks, blobs, redownload }: Deps): App {
   app.openapi(list, async (c) => {
     const { userId } = requireUser(c)
     const { limit, cursor } = c.req.valid('query')
-    const rows = await tracks.list(userId, limit + 1, decodeCursor(afterSchema, cursor))
-    const items = rows.slice(0, limit)
-    return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor([items.at(-1)!.createdAt, items.at(-1)!.id]) : null })
+    const { items, next } = await tracks.list(userId, limit, decodeCursor(afterSchema, cursor))
+    return withEtag(c, { items, nextCursor: next && encodeCursor(next) })
   })
 
   app.openapi(read, async (c) => {

@@ -44,7 +44,7 @@ function OpenLink(props: { token: string }) {
     return (
       <Door title={t('signin.used')} text={t('signin.usedText')}>
         <p className="text-sm">{t('signin.usedDo')}</p>
-        <Terminal text={'npm start\n# reprise start'} />
+        <Terminal text={'npm run reprise owner-link'} />
         <Button className="mt-4" onClick={() => void navigate({ to: '/' })}>
           {t('signin.home')}
         </Button>

@@ -171,7 +171,9 @@ function Loaded(props: { src: string; look: string }) {
     sound.addEventListener('loadedmetadata', mark)
     return () => sound.removeEventListener('loadedmetadata', mark)
   }, [props.src])
-  return ready ? <Waveform key={`${ready} ${props.look}`} src={ready} /> : null
+  // A preview still lies at the provider, whose files may be played here but not read.
+  const readable = ready !== '' && new URL(ready, location.href).origin === location.origin
+  return readable ? <Waveform key={`${ready} ${props.look}`} src={ready} /> : null
 }
 
 function Volume() {
