@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Context, TypedResponse } from 'hono'
+import type { JSONParsed } from 'hono/utils/types'
 
 /** Strong tag of these bytes. */
 export const etagOf = (bytes: string | Uint8Array): string =>
@@ -17,7 +18,7 @@ export function matchesEtag(ifNoneMatch: string | undefined, etag: string): bool
  * JSON with an ETag of its bytes; 304 without a body when the client has it already. Private: answers depend on who
  * asks. The 304 is typed like the 200, so that a route need not declare it.
  */
-export function withEtag<T>(c: Context, data: T): Response & TypedResponse<T, 200, 'json'> {
+export function withEtag<T>(c: Context, data: T): Response & TypedResponse<JSONParsed<T>, 200, 'json'> {
   const body = JSON.stringify(data)
   const etag = etagOf(body)
   const headers = { etag, 'cache-control': 'private, no-cache' }
@@ -25,5 +26,5 @@ export function withEtag<T>(c: Context, data: T): Response & TypedResponse<T, 20
   const response = matchesEtag(c.req.header('if-none-match'), etag)
     ? c.body(null, 304, headers)
     : c.body(body, 200, { ...headers, 'content-type': 'application/json' })
-  return response as unknown as Response & TypedResponse<T, 200, 'json'>
+  return response as unknown as Response & TypedResponse<JSONParsed<T>, 200, 'json'>
 }

@@ -114,7 +114,7 @@ export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
     const { provider, ...request } = c.req.valid('json')
     const key = c.req.valid('header')['idempotency-key']
     const idempotency = key ? { route: 'POST /api/generations', key, body: { provider, ...request }, keySeconds: DAY_SEC, waitForTwin: false } : null
-    return answer(c, await accept.acceptNow(db, { userId, provider, request: request as GenerationRequest, origin: 'api', idempotency }))
+    return answer(c, await accept.acceptNow({ userId, provider, request: request as GenerationRequest, origin: 'api', idempotency }))
   })
 
   app.openapi(list, async (c) => {
@@ -164,7 +164,7 @@ export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
       userId, provider: row.provider, request: row.request, origin: 'api', regeneratedFrom: id,
       idempotency: key ? { route: 'POST /api/generations/regenerate', key, body: { id }, keySeconds: DAY_SEC, waitForTwin: false } : null,
     }
-    return answer(c, await accept.acceptNow(db, ask))
+    return answer(c, await accept.acceptNow(ask))
   })
 
   return app
