@@ -1,0 +1,66 @@
+import { CRASH_POINTS, type CrashPoint } from '../server/src/engine/crash.ts'
+import { sleep } from '../server/src/kernel/clock.ts'
+import { startFleet, type Fleet, type Song } from './fleet.ts'
+import { judge } from './invariants.ts'
+
+export interface CrashReport {
+  point: CrashPoint
+  time: number
+  /** False: the song was finished before the place was reached so often. */
+  died: boolean
+  broken: string[]
+  repeats: number
+}
+
+/** Places where the worker dies around an unanswered POST: with no sign from the provider a second POST has its reason. */
+export const LEASE_MS = 800
+
+/**
+ * Kills a worker at every named place of a song's life, the first to the `times`-th time that it comes there (all
+ * times, when none is given: until the song is finished first); a new worker must end it right.
+ */
+export async function crashPoints(options: { times?: number; points?: readonly CrashPoint[]; say?: (line: string) => void }): Promise<{ reports: CrashReport[]; leftovers: string[] }> {
+  const { times = 40, points = CRASH_POINTS, say = () => undefined } = options
+  const fleet = await startFleet({ speed: 200, leaseMs: LEASE_MS, graceSec: 2, deadlineSec: 60 })
+  const reports: CrashReport[] = []
+  let leftovers: string[] = []
+  try {
+    for (const point of points) {
+      for (let time = 1; time <= times; time++) {
+        const report = await crashOnce(fleet, point, time)
+        reports.push(report)
+        if (report.broken.length || !report.died || time === 1) say(`${report.broken.length ? 'BROKEN' : 'ok'}  ${point}:${time} ${report.died ? 'died there' : 'not reached'}${report.repeats ? `, ${report.repeats} POST repeated for a reason` : ''}`)
+        for (const line of report.broken) say(`        ${line}`)
+        if (!report.died) break
+      }
+    }
+  } finally {
+    leftovers = await fleet.stop()
+  }
+  return { reports, leftovers }
+}
+
+async function crashOnce(fleet: Fleet, point: CrashPoint, time: number): Promise<CrashReport> {
+  const [songs, victim] = await Promise.all([fleet.ask(1), fleet.startServer('worker', { REPRISE_CRASH_AT: `${point}:${time}` }).catch(() => null)])
+  // It may have died before it could say that it is ready.
+  const died = victim === null || (await diedBefore(fleet, songs, victim.ended))
+  await victim?.kill()
+  const heir = await fleet.startServer('worker')
+  await fleet.settled(songs, 30_000)
+  const { broken, repeats } = await judge(fleet, songs)
+  await heir.kill('SIGTERM')
+  return { point, time, died, broken, repeats }
+}
+
+async function diedBefore(fleet: Fleet, songs: Song[], ended: () => string | number | null): Promise<boolean> {
+  const over = fleet.settled(songs, 60_000).then(() => true)
+  over.catch(() => undefined)
+  while (ended() === null) {
+    if (await Promise.race([over, sleep(20).then(() => false)])) {
+      // What comes after the last move (a notice, a tidy-up) may still be reached.
+      await sleep(150)
+      return ended() !== null
+    }
+  }
+  return true
+}

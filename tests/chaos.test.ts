@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest'
+import { chaos, SCENARIO_NAMES } from '../prove/chaos.ts'
+
+it('whatever is killed or frozen with songs in flight, each ends with its two true files, asked for once and paid once', { timeout: 150_000 }, async () => {
+  const { reports, leftovers } = await chaos({ seed: 20_260_301, songs: 12, speed: 60, leaseMs: 1_500, withinMs: 45_000 })
+  expect(reports.flatMap(({ scenario, broken }) => broken.map((line) => `${scenario}: ${line}`))).toEqual([])
+  expect(reports.map(({ scenario }) => scenario)).toEqual(SCENARIO_NAMES)
+  // Not just survived: the victims did hold work, and the thawed one's late writes were refused.
+  const figuresOf = (scenario: string) => reports.find((report) => report.scenario === scenario)!.figures
+  expect(figuresOf('worker killed').held).toBeGreaterThan(0)
+  expect(figuresOf('worker frozen').held).toBeGreaterThan(0)
+  expect(figuresOf('worker frozen').fenced).toBeGreaterThan(0)
+  expect(figuresOf('worker frozen in a transaction').stopped).toBe(1)
+  for (const { figures } of reports) expect(figures.takeoverP99Ms ?? 0).toBeLessThan(20_000)
+  expect(leftovers).toEqual([])
+})
