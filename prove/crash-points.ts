@@ -12,8 +12,7 @@ export interface CrashReport {
   repeats: number
 }
 
-/** Places where the worker dies around an unanswered POST: with no sign from the provider a second POST has its reason. */
-export const LEASE_MS = 800
+const LEASE_MS = 800
 
 /**
  * Kills a worker at every named place of a song's life, the first to the `times`-th time that it comes there (all

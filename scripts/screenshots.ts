@@ -26,6 +26,7 @@ const shot = (page: Page, name: string) => page.waitForTimeout(600).then(() => p
 const ask = async (page: Page, prompt: string) => {
   await page.getByRole('textbox').first().fill(prompt)
   await page.locator('button[type=submit]').click()
+  await page.waitForTimeout(800)
 }
 
 try {

@@ -116,7 +116,7 @@ export async function wire(options: WireOptions) {
   const ledger = createLedger({ db })
   const tracks = createTracks({ db, schema, media })
   const accept = createAccept({
-    registry, ids, deadlineSec: options.deadlineSec, priceOf: ledger.priceOf,
+    db, registry, ids, deadlineSec: options.deadlineSec,
     refusing: async (account) => (await engine.accounts.status(account)).refusing,
     wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']),
   })

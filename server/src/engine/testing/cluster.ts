@@ -274,7 +274,7 @@ export class Cluster {
            select greatest(g.next_at, g.lease_until) as t from reprise.generations g
              where id = any ($1) and exists (select from reprise.hold_items h where h.generation_id = g.id and h.state = 'open')
            union all select greatest(next_at, lease_until) from reprise.results where generation_id = any ($1) and next_at is not null
-           union all select dispatch_at from reprise.generations where id = any ($1) and dispatch_at < deadline_at) due`,
+           union all select dispatch_at from reprise.generations where id = any ($1) and dispatch_at is not null and deadline_at > reprise.clock()) due`,
         [this.ids],
       )
       const wait = rows[0]!.ms
@@ -283,7 +283,7 @@ export class Cluster {
       if (wait > 0) await this.pass(left > 288 ? wait + 1 : wait + 200_000)
     }
     const { records } = await this.nodes[0]!.store.read(this.ids)
-    throw new Error(`it never comes to rest: ${JSON.stringify(records.map(({ generation, results }) => ({ ...generation, results })))}`)
+    throw new Error(`it never comes to rest: ${JSON.stringify(records)}`)
   }
 
   /** What must be true at the end, as sentences that are not. */

@@ -1,5 +1,7 @@
-import type { Queryable } from '../../database/pool.ts'
+import type { Database, Queryable } from '../../database/pool.ts'
+import { isBroken } from '../../database/transient.ts'
 import type { Urgency } from '../../engine/state.ts'
+import { createBatcher } from '../../kernel/batcher.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { sha256Hex, type Ids } from '../../kernel/ids.ts'
 import type { GenerationRequest, Provider } from '../../providers/provider.ts'
@@ -28,9 +30,8 @@ export interface Accepted {
 }
 
 interface Deps {
+  db: Database
   registry: Registry
-  /** Asked on the transaction's own connection: one more from the pool could wait for ever behind twins that wait for us. */
-  priceOf: (on: Queryable, kind: string, provider: string, model: string) => Promise<number>
   /** The open breaker's reason when the provider account refuses all work (no credits, bad key), else null. */
   refusing: (account: string) => Promise<'no_credits' | 'provider_auth' | null>
   wakeDispatcher: () => void
@@ -38,41 +39,66 @@ interface Deps {
   deadlineSec: number
 }
 
+/** Most requests accepted in one transaction, and transactions under way at once. */
+const MOST_TOGETHER = 32
+const LANES = 3
+
+type Row = Record<string, any>
+
 /**
- * Accepts a paid request: validated first, then idempotency, admission, hold, generation and first event in one SQL
- * call, durable before it answers. Whatever is refused has written and charged nothing. Pass a transaction to add
+ * Accepts a paid request: validated first, then idempotency, admission, price, hold, generation and first event in one
+ * SQL call, durable before it answers. Whatever is refused has written and charged nothing. Pass a transaction to add
  * rows of your own to it; `wakeDispatcher` is then yours to call after the commit.
  */
 export function createAccept(deps: Deps) {
-  const { registry, ids, deadlineSec } = deps
+  const { db, registry, ids, deadlineSec } = deps
 
-  async function accept(db: Queryable, ask: Ask): Promise<Accepted> {
+  /** Checks what needs no database; answers the request as the SQL function takes it. */
+  async function prepare(ask: Ask) {
     const provider = registry.get(ask.provider)
     const problems = provider.validate(ask.request)
     if (problems.length) throw new AppError('validation_failed', {}, problems)
     const refusing = await deps.refusing(provider.account)
     if (refusing) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
-    const model = ask.request.model ?? provider.descriptor.defaultModel
-    const results = provider.resultCount(ask.request)
-    const perItem = await deps.priceOf(db, ask.request.kind, ask.provider, model)
-    const { rows } = await db.query<Record<string, any>>({
-      name: 'accept_generation',
-      text: 'select * from reprise.accept_generation($1)',
-      values: [JSON.stringify({
-        id: ids.uuid(), userId: ask.userId, provider: ask.provider, account: provider.account, kind: ask.request.kind,
-        origin: ask.origin, urgency: ask.urgency ?? 'interactive', request: ask.request, perItem, cost: perItem * results,
-        resultCount: results, deadlineSec, watchSec: Math.ceil(provider.descriptor.retentionMs / 1000),
-        regeneratedFrom: ask.regeneratedFrom ?? null, startsPerSec: startsPerSec(provider), ...idempotencyOf(ask),
-      })],
-    })
-    return readOutcome(rows[0]!)
+    return {
+      id: ids.uuid(), userId: ask.userId, provider: ask.provider, account: provider.account, kind: ask.request.kind,
+      model: ask.request.model ?? provider.descriptor.defaultModel, origin: ask.origin, urgency: ask.urgency ?? 'interactive',
+      request: ask.request, resultCount: provider.resultCount(ask.request), deadlineSec,
+      watchSec: Math.ceil(provider.descriptor.retentionMs / 1000), regeneratedFrom: ask.regeneratedFrom ?? null,
+      startsPerSec: startsPerSec(provider), ...idempotencyOf(ask),
+    }
+  }
+  type Prepared = Awaited<ReturnType<typeof prepare>>
+
+  async function alone(on: Queryable, prepared: Prepared): Promise<Row> {
+    const { rows } = await on.query<Row>({ name: 'accept_generation', text: 'select * from reprise.accept_generation($1)', values: [JSON.stringify(prepared)] })
+    return rows[0]!
   }
 
+  /** By user, so that two batches never wait for each other's wallets in a circle. */
+  async function together(batch: Prepared[]): Promise<Row[]> {
+    const inOrder = batch.map((prepared, place) => ({ prepared, place })).sort((a, b) => (a.prepared.userId < b.prepared.userId ? -1 : 1))
+    const { rows } = await db.query<Row>({
+      name: 'accept_generations', text: 'select * from reprise.accept_generations($1)', values: [JSON.stringify(inOrder.map(({ prepared }) => prepared))],
+    })
+    const answers: Row[] = []
+    inOrder.forEach(({ place }, index) => (answers[place] = rows[index]!))
+    return answers
+  }
+
+  const inBatches = createBatcher<Prepared, Row>({
+    together, alone: (prepared) => alone(db, prepared), most: MOST_TOGETHER, lanes: LANES,
+    // After a lost connection it may all be there: not repeated, the client's key says whether it was accepted.
+    undone: (error) => !isBroken(error),
+  })
+
   return {
-    accept,
+    async accept(tx: Queryable, ask: Ask): Promise<Accepted> {
+      return readOutcome(await alone(tx, await prepare(ask)))
+    },
     /** Accepts outside any other transaction and wakes a worker (best effort: the row is the queue). */
-    async acceptNow(db: Queryable, ask: Ask): Promise<Accepted> {
-      const accepted = await accept(db, ask)
+    async acceptNow(ask: Ask): Promise<Accepted> {
+      const accepted = readOutcome(await inBatches(await prepare(ask)))
       deps.wakeDispatcher()
       return accepted
     },
@@ -105,7 +131,7 @@ function startsPerSec({ descriptor: { rate, concurrency, firstPollMs } }: Provid
   return least < 100 ? least : null
 }
 
-function readOutcome(row: Record<string, any>): Accepted {
+function readOutcome(row: Row): Accepted {
   switch (row.outcome) {
     case 'accepted':
     case 'replayed':
@@ -119,6 +145,8 @@ function readOutcome(row: Record<string, any>): Accepted {
       throw new AppError('request_in_progress', { retryAfterSec: 1 })
     case 'insufficient':
       throw new AppError('insufficient_tokens', { required: row.required, available: row.available })
+    case 'no_price':
+      throw new AppError('validation_failed', {}, [{ path: 'kind', rule: 'choice', message: `no price is set for ${row.kind}` }])
     case 'queue_full':
       throw new AppError('queue_full', { retryAfterSec: row.retry_after_sec })
     default:

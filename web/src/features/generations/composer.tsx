@@ -48,13 +48,12 @@ export function Composer() {
   const FIELDS: (keyof Draft)[] = ['prompt', 'title', 'style', 'lyrics', 'model']
   const shownAtField = FIELDS.some((field) => problem && mistake(field))
 
-  const send = (what: Order) => {
+  const send = (what: Order, sent: Draft = draft) => {
     setLast(what)
+    // What is typed while the answer is on its way is the next song: it is neither cleared nor called a mistake.
+    setTried(false)
     order.mutate(what, {
-      onSuccess: () => {
-        setDraft((before) => ({ ...emptyDraft, model: before.model }))
-        setTried(false)
-      },
+      onSuccess: () => setDraft((now) => (now === sent ? { ...emptyDraft, model: now.model } : now)),
       // A field that is folded away must not hide its mistake.
       onError: (problem) => {
         if (problem instanceof ApiProblem && problem.fields.length > 0) setAdvanced(true)
