@@ -55,14 +55,6 @@ export function createLedger({ db }: { db: Database }) {
       return rows
     },
 
-    /** Tokens per result; AppError `validation_failed` for what is not for sale. */
-    async priceOf(on: Queryable, kind: string, provider: string, model: string): Promise<number> {
-      const { rows } = await on.query<{ tokens: number | null }>({ name: 'price_of', text: 'select reprise.price_of($1, $2, $3) as tokens', values: [kind, provider, model] })
-      const tokens = rows[0]?.tokens ?? null
-      if (tokens === null) throw new AppError('validation_failed', {}, [{ path: 'kind', rule: 'choice', message: `no price is set for ${kind}` }])
-      return tokens
-    },
-
     /**
      * Gives tokens; with the same `requestKey` of the same actor, once. Answers the balance afterwards. AppError
      * `idempotency_key_reused` when the key was used for another grant: it would otherwise be lost in silence.
