@@ -59,8 +59,10 @@ describe('seed 001: what the provider does is shown stage by stage', () => {
   })
 
   it('20: the request is at Suno and not answered yet', async () => {
-    const { body, jobId, channelId } = await reach('held at twenty [[fault:submit-slow=60000]]', 'STAGE_20_SUNO_REQUEST_SENT')
+    const { body, jobId, channelId } = await reach('held at twenty [[fault:submit-slow=60000]] [[fault:callback-never]]', 'STAGE_20_SUNO_REQUEST_SENT')
     expect(body).toEqual(jobAnswer({ jobId, channelId, stage: 'STAGE_20_SUNO_REQUEST_SENT' }))
+    await eventually(() => reprise.simulator.control.tasks(), (tasks) => tasks.some(({ prompt }) => prompt === 'held at twenty'))
+    expect((await job(reprise, user, jobId)).body.stage).toBe('STAGE_20_SUNO_REQUEST_SENT')
     reprise.simulator.control.advance(60_000)
     await jobWhen(reprise, user, jobId, ended)
   })
@@ -327,6 +329,19 @@ describe('seed 001: who may ask, and what counts as the same click', () => {
     expect(await balance(reprise, clicker)).toEqual({ available: 990, held: 10 })
   })
 
+  it('a channel remembers its last job, whatever form is saved at the same moment', async () => {
+    const channelId = await makeChannel(reprise, user, 'remembered')
+    const path = `/api/channels/${channelId}`
+    const patch = (musicClipsSettings: object) => reprise.call('PATCH', path, { token: user.token, body: { musicClipsSettings } })
+    const [started] = await Promise.all([run(reprise, user, channelId), ...Array.from({ length: 10 }, (_, n) => patch({ [`own${n}`]: n })), patch({ clipSec: 7 })])
+    const remembered = { lastJobId: started!.body.jobId, lastJobStatus: 'STAGE_10_REQUEST_ACCEPTED' }
+    const settings = async () => (await reprise.call('GET', path, { token: user.token })).body.musicClipsSettings
+    expect(await settings()).toMatchObject({ ...remembered, sunoPrompt: 'remembered', clipSec: 7, own0: 0, own9: 9 })
+    await reprise.call('PUT', path, { token: user.token, body: { name: 'Заново', musicClipsSettings: { sunoPrompt: 'another' } } })
+    expect(await settings()).toMatchObject({ ...remembered, sunoPrompt: 'another', clipSec: 10 })
+    expect(await settings()).not.toHaveProperty('own0')
+  })
+
   it('the service role acts for the user that it names', async () => {
     const served = await reprise.user('served', 100)
     const channelId = await makeChannel(reprise, served)
@@ -435,6 +450,21 @@ describe('seed 001: not set up', () => {
       expect(answer.status).toBe(400)
       expect(answer.body).toEqual({ success: false, ok: false, error: 'CALLBACK_URL_INVALID', message: expect.stringContaining('PUBLIC_BASE_URL'), requestId: like(REQUEST_ID), jobId: like(JOB_ID) })
       expect(await balance(reprise, user)).toEqual({ available: 100, held: 0 })
+    } finally {
+      await reprise.close()
+    }
+  })
+})
+
+describe('seed 001: files that are not public', () => {
+  it('the address plays in a plain <audio> all the same', async () => {
+    const reprise = await startHarness({ publicMedia: false })
+    try {
+      const user = await reprise.user('discreet', 100)
+      const { jobId } = await begin(reprise, user, 'not for everybody')
+      const { audioUrl } = (await jobWhen(reprise, user, jobId, ended)).body
+      expect((await fetch(audioUrl)).status).toBe(200)
+      expect((await fetch(audioUrl.replace(/signature=[^&]+/, 'signature=guessed'))).status).toBeGreaterThanOrEqual(400)
     } finally {
       await reprise.close()
     }

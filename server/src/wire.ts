@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { createDatabase, type Database } from './database/pool.ts'
 import { isTransient } from './database/transient.ts'
 import { migrate, ownSqlFiles } from './database/migrate.ts'
-import { createEngine, type EngineDeps } from './engine/engine.ts'
+import { countTrips, noCrash, type Crash } from './engine/crash.ts'
+import { createEngine } from './engine/engine.ts'
 import { createObtain, type DownloadLimits } from './engine/obtain.ts'
 import type { SaveJob } from './engine/save.ts'
 import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
@@ -82,7 +83,7 @@ export interface WireOptions {
   ids: Ids
   random: () => number
   logger: Logger
-  crash?: EngineDeps['crash']
+  crash?: Crash
 }
 
 /** Tables in the compatibility schema that must be ours. */
@@ -91,12 +92,13 @@ const CONTRACT_TABLES = ['tracks', 'music_clips_jobs']
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {
   const { logger, clock, ids, blobs, compatSchema: schema, publicBaseUrl } = options
-  const db = createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger })
+  const crash = options.crash ?? noCrash
+  const db = countTrips(createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger }), ['query', 'transaction'], crash)
   await migrate(db, { ...ownSqlFiles(), compatSchema: schema, tables: CONTRACT_TABLES.map((table) => ({ schema, table })), logger })
   await fillErrorLabels(db)
 
   const base = () => publicBaseUrl ?? options.ownUrl()
-  const registry = createRegistry(options.providers)
+  const registry = createRegistry(options.providers.map((provider) => countTrips(provider, ['submit', 'check', 'cancel'], crash)))
   const media = createMediaAccess({ publicMedia: options.publicMedia, secret: options.mediaSigningSecret ?? (await keptSecret(db, ids, 'media')), base, clock })
   const guardedFetch = createGuardedFetch({ allowHosts: options.downloadAllowHosts })
   const callbackOf = (provider: string) => callbackAddress({ publicBaseUrl, ownUrl: options.ownUrl(), providerBaseUrl: options.providerBases[provider]! })
@@ -159,7 +161,7 @@ export async function wire(options: WireOptions) {
     ledgerRoutes({ ledger, resultsOf: (kind) => options.providers.find((one) => one.descriptor.kinds.includes(kind as never))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1 }),
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
-    musicClipsRoutes({ runs }),
+    musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap((one) => one.descriptor.models.filter((model) => model.status === 'current').map((model) => model.id)),
     }),

@@ -24,10 +24,24 @@ export function createChannels(db: Database) {
         `insert into reprise.channels as c (id, user_id, name, type, language, timezone, music_clips_settings, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, date_trunc('milliseconds', reprise.now()))
          on conflict (id) do update set name = excluded.name, type = excluded.type, language = excluded.language, timezone = excluded.timezone,
-           music_clips_settings = excluded.music_clips_settings, updated_at = reprise.now(), deleted_at = null
+           -- what was run last is ours to know: a form that does not send it does not forget it
+           music_clips_settings = case when excluded.music_clips_settings ->> 'lastJobId' is not null then excluded.music_clips_settings
+             else excluded.music_clips_settings || jsonb_build_object('lastJobId', c.music_clips_settings -> 'lastJobId', 'lastJobStatus', c.music_clips_settings -> 'lastJobStatus') end,
+           updated_at = reprise.now(), deleted_at = null
          where c.user_id = excluded.user_id
          returning ${COLUMNS}`,
         [channel.id, channel.userId, channel.name, channel.type, channel.language, channel.timezone, JSON.stringify(channel.musicClipsSettings)],
+      )
+      return rows[0] ?? null
+    },
+    /** Changes these fields and settings only, whatever happens to the others at the same moment (a run writes its stage). */
+    async change(id: string, userId: string, fields: Partial<Pick<Channel, 'name' | 'type' | 'language' | 'timezone'>>, settings: object): Promise<Channel | null> {
+      const { name, type, language, timezone } = fields
+      const { rows } = await db.query<Channel>(
+        `update reprise.channels set name = coalesce($3, name), type = coalesce($4, type), language = coalesce($5, language), timezone = coalesce($6, timezone),
+           music_clips_settings = music_clips_settings || $7::jsonb, updated_at = reprise.now()
+         where id = $1 and user_id = $2 and deleted_at is null returning ${COLUMNS}`,
+        [id, userId, name, type, language, timezone, JSON.stringify(settings)],
       )
       return rows[0] ?? null
     },

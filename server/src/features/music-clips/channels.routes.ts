@@ -71,12 +71,15 @@ export function channelsRoutes({ channels, ids }: { channels: Channels; ids: Ids
     const { userId } = requireUser(c)
     const before = await channels.find(c.req.valid('param').id, userId)
     if (!before) throw new AppError('not_found')
-    const { musicClipsSettings: changed, ...rest } = c.req.valid('json')
+    const { musicClipsSettings: changed = {}, ...rest } = c.req.valid('json')
     const merged = settingsSchema.safeParse({ ...before.musicClipsSettings, ...changed })
     if (!merged.success) {
       throw new AppError('validation_failed', {}, merged.error.issues.map((issue) => ({ path: ['musicClipsSettings', ...issue.path].join('.'), rule: 'invalid', message: issue.message })))
     }
-    return c.json(channelView((await channels.put({ ...before, ...rest, musicClipsSettings: merged.data }))!), 200)
+    const settings = Object.fromEntries(Object.keys(changed).map((name) => [name, merged.data[name as keyof typeof merged.data]]))
+    const after = await channels.change(before.id, userId, rest, settings)
+    if (!after) throw new AppError('not_found')
+    return c.json(channelView(after), 200)
   })
 
   app.openapi(remove, async (c) => {

@@ -8,8 +8,14 @@ import { Refusal, REFUSALS, refusalText } from './refusals.ts'
 import { RefusedRun, type Runs } from './runs.ts'
 import { stageTexts } from './stage-texts.ts'
 
+interface Deps {
+  runs: Runs
+  /** An address that a plain `<audio>` can open, also where stored files are not public. */
+  playable: (url: string) => string
+}
+
 /** Seed 001's endpoints, to the letter: Russian whatever the browser says, `?lang=` asks for another language. */
-export function musicClipsRoutes({ runs }: { runs: Runs }): App {
+export function musicClipsRoutes({ runs, playable }: Deps): App {
   const app = createRouter()
 
   app.post('/api/music-clips/channels/:channelId/runOnce', async (c) => {
@@ -37,7 +43,7 @@ export function musicClipsRoutes({ runs }: { runs: Runs }): App {
     const { progressText, error } = stageTexts(row, languageOf(c))
     return c.json({
       success: true, ok: true, jobId: row.job_id, channelId: row.channel_id, stage: row.stage, progressText, sunoTaskId: row.suno_task_id,
-      audioUrl: row.audio_url, error, createdAt: row.created_at.toISOString(), updatedAt: row.updated_at.toISOString(),
+      audioUrl: row.audio_url && playable(row.audio_url), error, createdAt: row.created_at.toISOString(), updatedAt: row.updated_at.toISOString(),
       heartbeat: { secondsSinceUpdate: row.seconds_since_update, isStale: !final && row.seconds_since_update > 60 },
       requestId: c.get('requestId'),
       ...(row.arrived_late ? { arrivedLate: true } : {}),

@@ -16,6 +16,12 @@ export function createMediaAccess(options: { publicMedia: boolean; secret: strin
       const query = signMediaPath({ secret, bucket, path, expiresAt: clock.now() + SIGNED_MS })
       return `${base()}/storage/v1/object/sign/${bucket}/${path.split('/').map(encodeURIComponent).join('/')}?${query}`
     },
+    /** The same for an address as it stands in a column: public ones stay as they are. */
+    playable(url: string): string {
+      const [, bucket, path] = /\/object\/public\/([^/]+)\/([^?]+)/.exec(url) ?? []
+      if (publicMedia || !bucket || !path) return url
+      return this.urlOf(bucket, path.split('/').map(decodeURIComponent).join('/'), '')
+    },
     verify: (bucket: string, path: string, query: URLSearchParams) => verifyMediaPath({ secret, bucket, path, query, now: clock.now() }),
   }
 }
