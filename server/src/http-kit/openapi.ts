@@ -122,6 +122,20 @@ function limitBody(maxBytes: number): MiddlewareHandler<AppEnv> {
   }
 }
 
+/** What any route with a body may answer before its own code runs; said here once, so that no room forgets it. */
+function declareCommonAnswers(paths: object): void {
+  const words = (code: ErrorCode) => `\`${code}\`: ${label('en', code)}`
+  for (const operation of Object.values(paths).flatMap((path: object) => Object.values(path))) {
+    if (!operation.requestBody) continue
+    for (const code of ['malformed_body', 'payload_too_large', 'unsupported_media_type', 'validation_failed'] as const) {
+      operation.responses[ERRORS[code].status] ??= {
+        description: words(code),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      }
+    }
+  }
+}
+
 function mountDocs(app: App, { version, publicBaseUrl }: AppOptions): void {
   // Made at the first question, when every route is mounted, and then kept.
   let made: { json: string; html: string; etag: string } | undefined
@@ -136,6 +150,7 @@ function mountDocs(app: App, { version, publicBaseUrl }: AppOptions): void {
       servers: [{ url: publicBaseUrl ?? '/' }],
       security: [{ bearer: [] }, { session: [] }],
     })
+    declareCommonAnswers(document.paths ?? {})
     const json = JSON.stringify(document)
     return { json, html: docsPage(document as OpenApiDocument), etag: etagOf(json) }
   }

@@ -33,14 +33,28 @@ const acceptedSchema = z.object({
   createdAt: z.iso.datetime(), deadlineAt: z.iso.datetime(),
 }).openapi('AcceptedGeneration')
 
-const generationSchema = z.looseObject({
+const time = z.iso.datetime()
+const generationSchema = z.object({
   id: z.uuid(),
   state: z.enum(['queued', 'submitting', 'generating', 'previewing', 'saving', 'complete', 'failed', 'timed_out', 'cancelled']),
-  progressText: z.string(), provider: z.string(), kind: z.string(), cost: z.int(), providerTaskId: z.string().nullable(),
-  missing: z.int(), arrivedLateAt: z.string().nullable(), createdAt: z.iso.datetime(), updatedAt: z.iso.datetime(), deadlineAt: z.iso.datetime(),
+  progressText: z.string().openapi({ description: "What is happening, in the user's language" }),
+  provider: z.string(), kind: z.enum(['song', 'image', 'video']), title: z.string().nullable(), prompt: z.string(),
+  request: z.looseObject({}).openapi({ description: 'As it was asked, without the provider' }),
+  cost: z.int(), providerTaskId: z.string().nullable(),
+  indeterminate: z.boolean().openapi({ description: 'It is not known whether the provider took it; never repeated blindly' }),
+  blockedReason: z.string().nullable(), missing: z.int(), arrivedLateAt: time.nullable(), regeneratedFrom: z.string().nullable(),
+  createdAt: time, deadlineAt: time, finishedAt: time.nullable(),
+  updatedAt: time.openapi({ description: 'When Reprise last looked after it' }),
+  providerHeardAt: time.nullable().openapi({ description: "The provider's last sign" }),
+  stale: z.boolean().openapi({ description: 'Open, and nobody has looked after it for 60 s' }),
+  attempts: z.array(z.object({
+    number: z.int(), state: z.string(), providerTaskId: z.string().nullable(), errorCode: z.string().nullable(), createdAt: time,
+    sentAt: time.nullable(), acceptedAt: time.nullable(), endedAt: time.nullable(),
+  })),
+  previews: z.array(z.object({ index: z.int(), previewUrl: z.string() })),
   tracks: z.array(z.looseObject({ id: z.string() })),
-  attempts: z.array(z.looseObject({ number: z.int(), state: z.string() })),
   error: z.object({ code: z.string(), label: z.string(), message: z.string(), retryable: z.boolean(), charged: z.boolean() }).nullable(),
+  receipt: z.object({ cost: z.int(), held: z.int(), captured: z.int(), released: z.int() }),
 }).openapi('Generation')
 
 const idParam = z.object({ id: z.uuid() })
