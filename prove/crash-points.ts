@@ -1,5 +1,6 @@
 import { CRASH_POINTS, type CrashPoint } from '../server/src/engine/crash.ts'
 import { sleep } from '../server/src/kernel/clock.ts'
+import { seeded } from '../server/src/storage/hostile-urls.ts'
 import { startFleet, type Fleet, type Song } from './fleet.ts'
 import { judge } from './invariants.ts'
 
@@ -16,21 +17,25 @@ const LEASE_MS = 800
 
 /**
  * Kills a worker at every named place of a song's life, the first to the `times`-th time that it comes there (all
- * times, when none is given: until the song is finished first); a new worker must end it right.
+ * times, when none is given: until the song is finished first); a new worker must end it right. Of the round trips
+ * every one, or with `tripStep` one in so many at least, chosen by the seed.
  */
-export async function crashPoints(options: { times?: number; points?: readonly CrashPoint[]; say?: (line: string) => void }): Promise<{ reports: CrashReport[]; leftovers: string[] }> {
-  const { times = 40, points = CRASH_POINTS, say = () => undefined } = options
+export async function crashPoints(options: { seed?: number; times?: number; tripStep?: number; points?: readonly CrashPoint[]; say?: (line: string) => void }): Promise<{ reports: CrashReport[]; leftovers: string[] }> {
+  const { seed = 1, times = 400, points = CRASH_POINTS, say = () => undefined } = options
+  const random = seeded(seed)
+  const stepOf = (point: CrashPoint) => (point === 'trip' ? Math.floor(random() * (options.tripStep ?? 1)) : 0)
   const fleet = await startFleet({ speed: 200, leaseMs: LEASE_MS, graceSec: 2, deadlineSec: 60 })
   const reports: CrashReport[] = []
   let leftovers: string[] = []
   try {
     for (const point of points) {
-      for (let time = 1; time <= times; time++) {
+      for (let time = 1 + stepOf(point); time <= times; time++) {
         const report = await crashOnce(fleet, point, time)
         reports.push(report)
-        if (report.broken.length || !report.died || time === 1) say(`${report.broken.length ? 'BROKEN' : 'ok'}  ${point}:${time} ${report.died ? 'died there' : 'not reached'}${report.repeats ? `, ${report.repeats} POST repeated for a reason` : ''}`)
+        if (report.broken.length || !report.died || time === 1 || point === 'trip') say(`${report.broken.length ? 'BROKEN' : 'ok'}  ${point}:${time} ${report.died ? 'died there' : 'not reached'}${report.repeats ? `, ${report.repeats} POST repeated for a reason` : ''}`)
         for (const line of report.broken) say(`        ${line}`)
         if (!report.died) break
+        time += stepOf(point)
       }
     }
   } finally {

@@ -91,8 +91,8 @@ const CONTRACT_TABLES = ['tracks', 'music_clips_jobs']
 
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {
-  const { logger, clock, ids, blobs, compatSchema: schema, publicBaseUrl } = options
-  const crash = options.crash ?? noCrash
+  const { logger, clock, ids, compatSchema: schema, publicBaseUrl, crash = noCrash } = options
+  const blobs = countTrips(options.blobs, ['stage', 'publish', 'get', 'head', 'delete'], crash)
   const db = countTrips(createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger }), ['query', 'transaction'], crash)
   await migrate(db, { ...ownSqlFiles(), compatSchema: schema, tables: CONTRACT_TABLES.map((table) => ({ schema, table })), logger })
   await fillErrorLabels(db)
@@ -104,7 +104,7 @@ export async function wire(options: WireOptions) {
   const callbackOf = (provider: string) => callbackAddress({ publicBaseUrl, ownUrl: options.ownUrl(), providerBaseUrl: options.providerBases[provider]! })
 
   const engine = createEngine({
-    db, node: options.node, registry, blobs, ids, logger, crash: options.crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
+    db, node: options.node, registry, blobs, ids, logger, crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
     obtain: createObtain({ blobs, guardedFetch, limits: options.downloadLimits }),
     placeOf,
     callbackUrl(provider, token) {

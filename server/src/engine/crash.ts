@@ -7,6 +7,8 @@ export const CRASH_POINTS = [
   'after_stored',
   // In every transaction that moves generations: all is written but not committed; committed but nobody knows.
   'before_commit', 'after_commit',
+  // Before and after each round trip to database, provider and store, in the order in which they happen.
+  'trip',
 ] as const
 export type CrashPoint = (typeof CRASH_POINTS)[number]
 
@@ -22,4 +24,18 @@ export function crashFrom(env: Record<string, string | undefined>): Crash {
   return (point) => {
     if (point === name && --left === 0) process.kill(process.pid, how === 'stop' ? 'SIGSTOP' : 'SIGKILL')
   }
+}
+
+/** `target` whose named asynchronous methods are round trips: the crash is asked before and after each. */
+export function countTrips<T extends object>(target: T, methods: (keyof T & string)[], crash: Crash): T {
+  if (crash === noCrash) return target
+  const counted = Object.fromEntries(methods.filter((name) => typeof target[name] === 'function').map((name) => [name, async (...given: unknown[]) => {
+    await crash('trip')
+    // Inside a transaction every statement is a trip of its own, and so is the commit.
+    const args = given.map((one) => (name === 'transaction' && typeof one === 'function' ? (tx: T) => one(countTrips(tx, ['query' as never], crash)) : one))
+    const result = await (target[name] as (...args: unknown[]) => unknown).apply(target, args)
+    await crash('trip')
+    return result
+  }]))
+  return { ...target, ...counted }
 }
