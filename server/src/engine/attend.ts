@@ -86,6 +86,8 @@ export function createAttendant(deps: Deps) {
     }
     const outcome = await provider.check(attempt.taskId!, stopping.signal)
     await crash('after_check')
+    // Cut short by our own stop, which says nothing about the provider.
+    if (stopping.signal.aborted && outcome.kind === 'unreachable') return { kind: 'looked' }
     if (outcome.kind === 'unreachable') return { kind: 'unreachable', attemptId: attempt.id, error: outcome.error, askedAt }
     return { kind: 'snapshot', attemptId: attempt.id, snapshot: outcome.snapshot, askedAt }
   }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../kernel/errors.ts'
 import { stableUuid } from '../kernel/ids.ts'
+import { keptPayload } from '../kernel/json.ts'
 import { learn, wholeMs } from './learn.ts'
 import { MOVES, type GuardName, type MoveId, type MoveRow } from './moves.ts'
 import {
@@ -530,8 +531,8 @@ function describe(before: GenerationRecord, row: MoveRow, work: Work): void {
   const from = before.generation.state
   const data: Record<string, unknown> = {}
   if (from !== record.generation.state) Object.assign(data, { from, to: record.generation.state })
-  if ('raw' in evidence && evidence.raw !== undefined) data.raw = evidence.raw
-  if (evidence.kind === 'snapshot') Object.assign(data, { status: evidence.snapshot.status, raw: evidence.snapshot.raw })
+  if ('raw' in evidence && evidence.raw !== undefined) data.raw = keptPayload(evidence.raw)
+  if (evidence.kind === 'snapshot') Object.assign(data, { status: evidence.snapshot.status, raw: keptPayload(evidence.snapshot.raw) })
   if ('error' in evidence) Object.assign(data, { code: evidence.error.code, detail: evidence.error.detail })
   if ('taskId' in evidence && evidence.taskId) data.taskId = evidence.taskId
   if ('by' in evidence) data.by = evidence.by
@@ -547,7 +548,7 @@ function ignored(before: GenerationRecord, evidence: Evidence): Decision {
   const attempt = attemptOf(before, evidence)
   const data: Record<string, unknown> = { evidence: evidence.kind }
   if ('taskId' in evidence) data.taskId = evidence.taskId
-  if ('raw' in evidence) data.raw = evidence.raw
+  if ('raw' in evidence) data.raw = keptPayload(evidence.raw)
   return {
     move: 'ignored', before, after: before, settle: { kept: [], lost: [] }, outgoing: [],
     events: [{ type: 'ignored', attempt: attempt?.number ?? null, data }],

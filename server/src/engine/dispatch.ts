@@ -77,7 +77,11 @@ export function createDispatcher(deps: Deps) {
       const attemptId = record.attempts.at(-1)!.id
       const work = submit(provider, record, attemptId, tokens.get(attemptId)!, outcome.fence)
         .catch((error) => logger.error({ err: error, generationId: record.generation.id }, 'a submit broke off; its lease lapses and another worker looks at it'))
-        .finally(() => inFlight.delete(work))
+        .finally(() => {
+          inFlight.delete(work)
+          // A full house has room again.
+          if (inFlight.size === atOnce - 1) loop.wake()
+        })
       inFlight.add(work)
     }
     return outcomes.length > 0 && outcomes.length === wanted ? 'more' : 'done'

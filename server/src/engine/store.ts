@@ -1,4 +1,7 @@
 import type { Database, Tx } from '../database/pool.ts'
+import { isTransient } from '../database/transient.ts'
+import { createBatcher } from '../kernel/batcher.ts'
+import { jsonForDatabase } from '../kernel/json.ts'
 import type { Logger } from '../kernel/logger.ts'
 import { noCrash, type Crash } from './crash.ts'
 import { armedAt, decide, type Decision } from './decide.ts'
@@ -39,12 +42,6 @@ interface Locked {
   changed: boolean
 }
 
-interface Waiting {
-  knock: Knock
-  resolve: (outcome: Outcome) => void
-  reject: (error: unknown) => void
-}
-
 const MOST_PER_BATCH = 64
 /** Flushes at once: one transaction waits for its commit while the next is filled. */
 const LANES = 2
@@ -64,39 +61,18 @@ export function createStore(deps: {
   crash?: Crash
 }) {
   const { db, waker, logger, policyOf, crash = noCrash } = deps
-  const waiting: Waiting[] = []
-  let flushing = 0
-
-  function apply(knock: Knock): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      waiting.push({ knock, resolve, reject })
-      if (flushing < LANES) setImmediate(flush)
-    })
-  }
-
-  async function flush(): Promise<void> {
-    if (flushing >= LANES || waiting.length === 0) return
-    flushing++
-    const batch = waiting.splice(0, MOST_PER_BATCH)
-    try {
-      await settle(batch)
-    } finally {
-      flushing--
-      if (waiting.length) setImmediate(flush)
-    }
-  }
-
-  async function settle(batch: Waiting[]): Promise<void> {
-    try {
-      const outcomes = await write(batch.map(({ knock }) => knock))
-      batch.forEach(({ resolve }, place) => resolve(outcomes[place]!))
-    } catch (error) {
-      if (batch.length === 1) return batch[0]!.reject(error)
-      // One bad knock must not take the others with it: each alone.
-      logger.warn({ err: error, knocks: batch.length }, 'a batch of moves failed, trying one by one')
-      for (const one of batch) await settle([one])
-    }
-  }
+  const apply = createBatcher<Knock, Outcome>({
+    together: (knocks) => write(knocks),
+    alone: async (knock) => (await write([knock]))[0]!,
+    // While the database is away each knock is offered again by who has it, not here one after the other.
+    undone(error) {
+      if (isTransient(error)) return false
+      logger.warn({ err: error }, 'a batch of moves failed, trying one by one')
+      return true
+    },
+    most: MOST_PER_BATCH,
+    lanes: LANES,
+  })
 
   const write = (knocks: Knock[]): Promise<Outcome[]> => applyPicked(async () => knocks)
 
@@ -181,7 +157,7 @@ export function createStore(deps: {
     const outbox = moves.flatMap(({ decision }) => decision.outgoing)
     await tx.query({
       name: 'write_records', text: 'select reprise.write_records($1, $2, $3, $4, $5)',
-      values: [generations, attempts, results, events, outbox].map(asJson),
+      values: [generations, attempts, results, events, outbox].map(jsonForDatabase),
     })
   }
 
@@ -221,11 +197,4 @@ function topicsOf(locked: Map<string, Locked>, moves: AppliedMove[], now: number
   }
   if (moves.some(({ decision }) => decision.outgoing.length)) topics.add('outbox')
   return topics
-}
-
-/** What PostgreSQL's jsonb refuses (NUL, halves of surrogate pairs) must not cost a provider's answer. */
-function asJson(list: unknown[]): string {
-  const text = JSON.stringify(list)
-  if (!text.includes('\\u')) return text
-  return text.replace(/\\(u0000|ud[89a-f][0-9a-f]{2}|.)/g, (escape, code: string) => (code === 'u0000' ? '' : code.startsWith('ud') ? '\ufffd' : escape))
 }

@@ -1,3 +1,4 @@
+import { jsonForDatabase } from '../../kernel/json.ts'
 import type { AppliedMove, MoveListener } from '../../engine/store.ts'
 import type { Result } from '../../engine/state.ts'
 
@@ -41,7 +42,7 @@ export function followTracks(schema: string, base: () => string): MoveListener {
       })
     }
     if (files.length === 0) return
-    await tx.query({ name: 'follow_tracks', text: `select reprise.follow_tracks($1, $2, $3)`, values: [files, tracks, covers].map((list) => JSON.stringify(list)) })
+    await tx.query({ name: 'follow_tracks', text: `select reprise.follow_tracks($1, $2, $3)`, values: [files, tracks, covers].map(jsonForDatabase) })
   }
 }
 
