@@ -183,8 +183,12 @@ function take(at: Locked, knock: Knock, decision: Decision): void {
   if (decision.move === 'slot') {
     at.lease = 'take'
     at.fenceStep += 1
-    // Its POST follows, also when `sending` is told twice because the answer to a COMMIT was lost.
-  } else if (knock.lease && knock.evidence.kind !== 'sending') at.lease = 'release'
+    return
+  }
+  // After `sending` the POST follows, also when it is told twice because the answer to a COMMIT was lost.
+  const done = knock.lease !== undefined && knock.evidence.kind !== 'sending'
+  // A callback named the task while the submit still waits for its answer: the task can be looked after at once.
+  if (done || decision.move === 'adopted') at.lease = 'release'
 }
 
 function topicsOf(locked: Map<string, Locked>, moves: AppliedMove[], now: number): Set<Topic> {
