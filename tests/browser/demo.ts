@@ -1,14 +1,15 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { chmod } from 'node:fs/promises'
 
 export interface Demo {
   url: string
   ownerLink: string
   pid: number
+  /** Its exit code, once it has ended by itself or was killed (then null). */
+  ended: Promise<number | null>
   /** SIGTERM and wait for its end; the exit code. */
   stop(): Promise<number | null>
 }
@@ -36,7 +37,7 @@ export async function startDemo(dataDir: string, env: Record<string, string> = {
     if (ownerLink) {
       child.stdout.resume()
       return {
-        url, ownerLink, pid: child.pid!,
+        url, ownerLink, ended, pid: child.pid!,
         stop() {
           child.kill('SIGTERM')
           return ended
