@@ -11,7 +11,7 @@ interface Judged {
   errorCode: string | null
   /** Moves that may lead to another POST, each with its reason in the timeline. */
   repeats: number
-  results: { index: number; state: string; providerId: string; blobKey: string | null; sha256: string | null; storedTimes: number }[]
+  results: { index: number; state: string; providerId: string | null; blobKey: string | null; sha256: string | null; storedTimes: number }[]
   tracks: number
 }
 
@@ -58,7 +58,7 @@ export async function judge(fleet: Fleet, songs: Song[]): Promise<{ broken: stri
     for (const result of row.results) {
       if (result.state !== 'stored') continue
       if (result.storedTimes !== 1) say(`song ${result.index} was stored ${result.storedTimes} times`)
-      const origin = made.get(result.providerId)
+      const origin = made.get(result.providerId ?? '')
       if (!origin || origin.task.prompt !== song.prompt) {
         say(`song ${result.index} is none that the provider made for it`)
         continue
@@ -73,7 +73,8 @@ export async function judge(fleet: Fleet, songs: Song[]): Promise<{ broken: stri
       if (!truths.has(key)) truths.set(key, (await fleet.control<{ sha256: string }>('GET', `/files/${key}`)).sha256)
       if (sha256 !== truths.get(key) || sha256 !== result.sha256) say(`song ${result.index} is not the provider's file`)
     }
-    if (new Set(row.results.map((result) => result.providerId)).size !== row.results.length) say('two results of the same provider song')
+    const songIds = row.results.map((result) => result.providerId).filter((id) => id !== null)
+    if (new Set(songIds).size !== songIds.length) say('two results of the same provider song')
   }
   broken.push(...(await money(fleet)), ...(await orphans(fleet)))
 

@@ -1,10 +1,13 @@
 import { expect, it } from 'vitest'
 import { chaos, SCENARIO_NAMES } from '../prove/chaos.ts'
 
+/** The killed api has a proof of its own: accepts-under-kills. */
+const SCENARIOS = SCENARIO_NAMES.filter((name) => name !== 'api killed')
+
 it('whatever is killed or frozen with songs in flight, each ends with its two true files, asked for once and paid once', { timeout: 150_000 }, async () => {
-  const { reports, leftovers } = await chaos({ seed: 20_260_301, songs: 12, speed: 60, leaseMs: 1_500, withinMs: 45_000 })
+  const { reports, leftovers } = await chaos({ seed: 20_260_301, songs: 10, speed: 60, leaseMs: 1_500, withinMs: 45_000, only: SCENARIOS })
   expect(reports.flatMap(({ scenario, broken }) => broken.map((line) => `${scenario}: ${line}`))).toEqual([])
-  expect(reports.map(({ scenario }) => scenario)).toEqual(SCENARIO_NAMES)
+  expect(reports.map(({ scenario }) => scenario)).toEqual(SCENARIOS)
   // Not just survived: the victims did hold work, and the thawed one's late writes were refused.
   const figuresOf = (scenario: string) => reports.find((report) => report.scenario === scenario)!.figures
   expect(figuresOf('worker killed').held).toBeGreaterThan(0)
