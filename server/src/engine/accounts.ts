@@ -10,8 +10,9 @@ export interface AccountStatus {
   credits: number | null
 }
 
-/** How old what we answer may be. Nobody waits for a fresh look. */
+/** How old what we answer may be, and how old it may be while somebody looks anew. */
 const FRESH_MS = 1_000
+const STALE_MS = 5_000
 const CREDITS_EVERY_MS = 60_000
 
 /**
@@ -63,7 +64,8 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
         looking.set(account, looked)
         looked.catch(() => undefined)
       }
-      return before ? before.status : looked
+      // Older than that it says nothing: after a quiet hour the first request must not hear of last hour's trouble.
+      return before && performance.now() - before.at < STALE_MS ? before.status : looked
     },
 
     /** Makes the accounts known, and gives waiting work of a replaced key to the current one. */
