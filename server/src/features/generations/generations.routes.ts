@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import type { Database } from '../../database/pool.ts'
+import type { Database, Queryable } from '../../database/pool.ts'
 import { isFinal } from '../../engine/state.ts'
 import type { Outcome, Store } from '../../engine/store.ts'
 import type { AppContext } from '../../http-kit/app-env.ts'
@@ -102,7 +102,7 @@ interface Deps {
   store: Pick<Store, 'apply'>
   accept: Accept
   /** Stored results of generations, by generation id. */
-  tracksOf: (generationIds: string[]) => Promise<Map<string, TrackView[]>>
+  tracksOf: (generationIds: string[], on: Queryable) => Promise<Map<string, TrackView[]>>
 }
 
 const DAY_SEC = 86_400
@@ -111,10 +111,15 @@ const afterSchema = z.tuple([cursorTime, z.uuid()])
 export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
   const app = createRouter()
 
-  async function view(c: AppContext, id: string, userId: string | null) {
-    const row = await findGeneration(db, id, userId)
-    if (!row) throw new AppError('not_found')
-    return generationView(row, (await tracksOf([id])).get(id) ?? [], c.get('language'))
+  /** A generation and its tracks as of one moment: else a file could be there that the receipt does not know yet. */
+  const atOnce = <T>(read: (tx: Queryable) => Promise<T>): Promise<T> => db.transaction(read, { isolation: 'repeatable read' })
+
+  function view(c: AppContext, id: string, userId: string | null) {
+    return atOnce(async (tx) => {
+      const row = await findGeneration(tx, id, userId)
+      if (!row) throw new AppError('not_found')
+      return generationView(row, (await tracksOf([id], tx)).get(id) ?? [], c.get('language'))
+    })
   }
 
   /** Service role and operator may look at everybody's; a user sees only their own. */
@@ -134,10 +139,13 @@ export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
   app.openapi(list, async (c) => {
     const { userId } = requireUser(c)
     const { limit, cursor } = c.req.valid('query')
-    const rows = await listGenerations(db, userId, limit + 1, decodeCursor(afterSchema, cursor))
-    const page = rows.slice(0, limit)
-    const tracks = await tracksOf(page.map((row) => row.id))
-    const items = page.map((row) => generationView(row, tracks.get(row.id) ?? [], c.get('language')))
+    const after = decodeCursor(afterSchema, cursor)
+    const { rows, items } = await atOnce(async (tx) => {
+      const rows = await listGenerations(tx, userId, limit + 1, after)
+      const page = rows.slice(0, limit)
+      const tracks = await tracksOf(page.map((row) => row.id), tx)
+      return { rows, items: page.map((row) => generationView(row, tracks.get(row.id) ?? [], c.get('language'))) }
+    })
     return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor([items.at(-1)!.createdAt, items.at(-1)!.id]) : null })
   })
 

@@ -10,23 +10,28 @@ import type { NamedFile, Tracks } from './tracks.queries.ts'
 const PUBLIC_BUCKETS = new Set(['albert-tracks', 'tracks-audio', 'tracks-covers', 'tracks-videos'])
 const FOREVER = 'public, max-age=31536000, immutable'
 const MINE = 'private, max-age=3600'
-/** Names never change their bytes, so a hit may be remembered; a miss may be published any moment. */
+/**
+ * Names never change their bytes, so a hit may be remembered; a miss may be published any moment. Not for long: a
+ * deleted track loses its names, on every node.
+ */
 const REMEMBER = 5_000
+const REMEMBER_MS = 10_000
 
 /** Stored files by bucket and path: public, signed, or for their owner. GET and HEAD, with ranges. */
 export function filesRoutes({ tracks, blobs, media }: { tracks: Tracks; blobs: BlobStore; media: MediaAccess }): App {
   const app = createRouter()
-  const remembered = new Map<string, NamedFile>()
+  const remembered = new Map<string, { file: NamedFile; until: number }>()
 
   async function find(bucket: string, path: string): Promise<NamedFile | null> {
     const key = `${bucket}/${path}`
     const known = remembered.get(key)
-    if (known) return known
+    const now = performance.now()
+    if (known && known.until > now) return known.file
     const file = await tracks.file(bucket, path)
     if (file) {
       if (remembered.size >= REMEMBER) remembered.delete(remembered.keys().next().value!)
-      remembered.set(key, file)
-    }
+      remembered.set(key, { file, until: now + REMEMBER_MS })
+    } else remembered.delete(key)
     return file
   }
 

@@ -69,20 +69,30 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
       // To the microsecond: rows that the app itself wrote are not rounded, and a rounded key would skip some.
       return { items: page.map(view), next: last && found.length > limit ? [last.exact_at, last.id] : null }
     },
-    /** Stored results of several generations, in the order of their variants. */
-    async ofGenerations(ids: string[]): Promise<Map<string, TrackView[]>> {
+    /** Stored results of several generations, in the order of their variants; `on` a transaction, when they must fit what it has read. */
+    async ofGenerations(ids: string[], on: Queryable = db): Promise<Map<string, TrackView[]>> {
       const byGeneration = new Map<string, TrackView[]>()
       if (ids.length === 0) return byGeneration
-      for (const track of (await rows('and t.generation_id = any($1) order by t.track_variant', [ids])).map(view)) {
+      for (const track of (await rows('and t.generation_id = any($1) order by t.track_variant', [ids], on)).map(view)) {
         byGeneration.set(track.generationId!, [...(byGeneration.get(track.generationId!) ?? []), track])
       }
       return byGeneration
     },
-    /** The row stays with its date, so that nothing late brings the track back; files are kept for the archive to sweep. */
+    /**
+     * The row stays with its date, so that nothing late brings the track back. The names of its files go with it: their
+     * addresses answer no more. The bytes are left to the archive's sweep.
+     */
     async remove(id: string, userId: string | null): Promise<boolean> {
       const { rowCount } = await db.query(
-        `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
-         where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null`, [id, userId])
+        `with gone as (
+           update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
+           where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null returning id
+         ), unnamed as (
+           delete from reprise.files f using gone, reprise.results song
+           join reprise.results r on r.generation_id = song.generation_id and r.index = song.index
+           where song.id = gone.id and f.blob_key = r.blob_key
+         )
+         select 1 from gone`, [id, userId])
       return rowCount > 0
     },
     async audioFile(id: string, userId: string | null): Promise<(NamedFile & { title: string | null }) | null> {
