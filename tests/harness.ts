@@ -10,7 +10,7 @@ import { stableUuid, systemIds } from '../server/src/kernel/ids.ts'
 import { createLogger } from '../server/src/kernel/logger.ts'
 import { createProviderFetch } from '../server/src/providers/provider-fetch.ts'
 import { createSuno } from '../server/src/providers/suno/suno.ts'
-import { createDiskStore } from '../server/src/storage/disk/disk-store.ts'
+import { createDiskStore, type DiskStore } from '../server/src/storage/disk/disk-store.ts'
 import { wire, type WireOptions } from '../server/src/wire.ts'
 
 export const JWT_SECRET = 'a-secret-of-the-test-suite-with-32-bytes-and-more'
@@ -23,6 +23,7 @@ export interface Harness {
   simulator: Awaited<ReturnType<typeof createSimulator>>
   wired: Awaited<ReturnType<typeof wire>>
   database: TestDatabase
+  blobs: DiskStore
   /** A signed-in user by name, with tokens. */
   user(name: string, tokens?: number): Promise<TestUser>
   /** fetch against the server; JSON in and out. */
@@ -51,6 +52,7 @@ export async function startHarness(options: Partial<WireOptions> & { simulator?:
   const { simulator: simulatorOptions, workers = true, timeScale = 1 / 100, sunoKey = 'demo', ...overrides } = options
   const database = await createTestDatabase({ max: 4 })
   const folder = await mkdtemp(join(tmpdir(), 'reprise-test-'))
+  const blobs = createDiskStore({ root: join(folder, 'files') })
   const simulator = await createSimulator({ speed: 0, songSeconds: [2, 2], songPool: 4, rate: null, callbackRetryMs: [5, 5], data: null, ...simulatorOptions } as SimulatorOptions)
   const http = createProviderFetch()
   const logger = overrides.logger ?? createLogger({ level: process.env.TEST_LOG ?? 'error' })
@@ -58,7 +60,7 @@ export async function startHarness(options: Partial<WireOptions> & { simulator?:
   let ownUrl = 'http://127.0.0.1:0'
   const wired = await wire({
     databaseUrl: database.url, databasePool: 10, compatSchema: 'public', providers: suno, providerBases: { suno: simulator.url },
-    blobs: createDiskStore({ root: join(folder, 'files') }), downloadAllowHosts: [new URL(simulator.url).host], ownUrl: () => ownUrl,
+    blobs, downloadAllowHosts: [new URL(simulator.url).host], ownUrl: () => ownUrl,
     corsOrigins: ['*'], demo: true, version: 'test', publicMedia: true, signupTokens: 0, deadlineSec: 60, graceSec: 2, leaseMs: 1_000, sessionDays: 1,
     jwtSecret: JWT_SECRET, serviceRoleKey: SERVICE_KEY, node: `test-${systemIds.uuid().slice(0, 8)}`, clock: systemClock, ids: systemIds, random: Math.random, logger,
     ...overrides,
@@ -79,7 +81,7 @@ export async function startHarness(options: Partial<WireOptions> & { simulator?:
   }
 
   return {
-    url: server.url, simulator, wired, database, call,
+    url: server.url, simulator, wired, blobs, database, call,
     async user(name, tokens = 1_000) {
       const id = stableUuid(`test user ${name}`)
       const token = await signToken({ sub: id, role: 'authenticated' }, { secret: JWT_SECRET, clock: systemClock })
