@@ -70,7 +70,10 @@ export async function acceptsUnderKills(options: { seed: number; accepts: number
           appKills++
           // Now and then the database dies while the app starts.
           const both = appKills % each === 0 && databaseKills < options.databaseKills && random() < 0.5
-          if (both) fleet.killDatabase(), databaseKills++
+          if (both) {
+            fleet.killDatabase()
+            databaseKills++
+          }
           await startAgain()
         }
         if (databaseKills < options.databaseKills && (appKills % each === 0 || appKills >= options.appKills)) {
