@@ -84,6 +84,8 @@ export interface WireOptions {
   random: () => number
   logger: Logger
   crash?: Crash
+  /** Gets a result's file; default: downloads and verifies it. */
+  obtain?: Parameters<typeof createEngine>[0]['obtain']
 }
 
 /** Tables in the compatibility schema that must be ours. */
@@ -105,7 +107,7 @@ export async function wire(options: WireOptions) {
 
   const engine = createEngine({
     db, node: options.node, registry, blobs, ids, logger, crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
-    obtain: createObtain({ blobs, guardedFetch, limits: options.downloadLimits }),
+    obtain: options.obtain ?? createObtain({ blobs, guardedFetch, limits: options.downloadLimits }),
     placeOf,
     callbackUrl(provider, token) {
       const to = callbackOf(provider).base
