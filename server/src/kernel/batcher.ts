@@ -1,6 +1,6 @@
 interface BatcherOptions<Item, Answer> {
-  /** Does many at once, all or nothing; answers in their order. */
-  together: (items: Item[]) => Promise<Answer[]>
+  /** Does many at once, all or nothing; answers in their order. One that is a promise does not hold up the next batch. */
+  together: (items: Item[]) => Promise<(Answer | Promise<Answer>)[]>
   alone: (item: Item) => Promise<Answer>
   /** Whether nothing at all was done, so that each may be tried alone: one bad item must not take the others with it. */
   undone: (error: unknown) => boolean

@@ -1,38 +1,43 @@
--- The turn of a user's last waiting request, null without one. Asked as a range and in this order, so that only the
--- index on account, user and turn can answer it: through the one without the user, other users' whole queues are read.
-create or replace function reprise.own_last_turn(p_account text, p_user uuid) returns bigint language sql stable as $$
-  select turn from reprise.generations
-  where account = p_account and user_id >= p_user and user_id <= p_user and dispatch_at is not null
-  order by account, user_id desc, turn desc limit 1
-$$;
-
--- The engine's part of accepting: the generation, its expected results and the first event. `p` holds id, userId, provider,
--- account, kind, origin, urgency, request, cost, resultCount, deadlineSec, watchSec, regeneratedFrom.
-create or replace function reprise.insert_generation(p jsonb) returns reprise.generations language plpgsql as $$
+-- The engine's part of accepting: the generations, their expected results and first events. p: [{"id", "userId",
+-- "provider", "account", "kind", "origin", "urgency", "request", "cost", "resultCount", "deadlineSec", "watchSec",
+-- "regeneratedFrom"}], in the order in which they came.
+-- A user's last turn is asked as a range and in this order, so that only the index on account, user and turn can answer
+-- it: through the one without the user, other users' whole queues would be read.
+drop function if exists reprise.insert_generation(jsonb);
+drop function if exists reprise.own_last_turn(text, uuid);
+create or replace function reprise.insert_generations(p jsonb)
+returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql as $$
+#variable_conflict use_column
 declare
-  g reprise.generations;
-  at timestamptz := date_trunc('milliseconds', reprise.now());
+  v_at timestamptz := date_trunc('milliseconds', reprise.now());
 begin
-  g.id := (p->>'id')::uuid;
-  g.user_id := (p->>'userId')::uuid;
-  g.provider := p->>'provider';
-  g.account := p->>'account';
-  g.created_at := at;
-  g.deadline_at := at + (p->>'deadlineSec')::int * interval '1 second';
-  -- users in turn: behind the user's own last waiting request, otherwise level with the head of the queue
-  g.turn := coalesce(
-    reprise.own_last_turn(g.account, g.user_id) + 1,
-    (select min(turn) from reprise.generations where account = g.account and dispatch_at is not null), 0);
-  insert into reprise.generations (id, user_id, provider, account, kind, origin, urgency, request, cost, result_count, regenerated_from,
-    created_at, deadline_at, watch_until, changed_at, dispatch_at, turn, next_at)
-  values (g.id, g.user_id, g.provider, g.account, p->>'kind', p->>'origin', p->>'urgency', p->'request', (p->>'cost')::bigint,
-    (p->>'resultCount')::int, (p->>'regeneratedFrom')::uuid, at, g.deadline_at, at + (p->>'watchSec')::int * interval '1 second', at, at, g.turn, g.deadline_at)
-  returning * into g;
-  insert into reprise.results (id, generation_id, role, index)
-    select gen_random_uuid(), g.id, 'final', i from generate_series(0, g.result_count - 1) i;
-  insert into reprise.events (generation_id, user_id, at, type, state, cause, data)
-    values (g.id, g.user_id, at, 'accepted_request', 'queued', 'request', jsonb_build_object('cost', g.cost, 'regeneratedFrom', g.regenerated_from));
-  return g;
+  return query
+  with asked as (
+    select a.*, row_number() over (partition by account, user_id order by place) as nth
+    from rows from (jsonb_to_recordset(p) as (id uuid, "userId" uuid, provider text, account text, kind text, origin text, urgency text,
+      request jsonb, cost bigint, "resultCount" int, "deadlineSec" int, "watchSec" int, "regeneratedFrom" uuid)) with ordinality
+      as a (id, user_id, provider, account, kind, origin, urgency, request, cost, result_count, deadline_sec, watch_sec, regenerated_from, place)
+  ), made as (
+    insert into reprise.generations (id, user_id, provider, account, kind, origin, urgency, request, cost, result_count, regenerated_from,
+      created_at, deadline_at, watch_until, changed_at, dispatch_at, turn, next_at)
+    select a.id, a.user_id, a.provider, a.account, a.kind, a.origin, a.urgency, a.request, a.cost, a.result_count, a.regenerated_from,
+      v_at, v_at + a.deadline_sec * interval '1 second', v_at + a.watch_sec * interval '1 second', v_at, v_at,
+      -- users in turn: behind the user's own last waiting request, otherwise level with the head of the queue
+      a.nth + coalesce(
+        (select q.turn from reprise.generations q where q.account = a.account and q.user_id >= a.user_id and q.user_id <= a.user_id and q.dispatch_at is not null
+          order by q.user_id desc, q.turn desc limit 1),
+        (select min(q.turn) - 1 from reprise.generations q where q.account = a.account and q.dispatch_at is not null), -1),
+      v_at + a.deadline_sec * interval '1 second'
+    from asked a order by a.place
+    returning id, user_id, created_at, deadline_at, cost, provider, kind, result_count, regenerated_from
+  ), expected as (
+    insert into reprise.results (id, generation_id, role, index)
+    select gen_random_uuid(), m.id, 'final', i from made m, generate_series(0, m.result_count - 1) i
+  ), told as (
+    insert into reprise.events (generation_id, user_id, at, type, state, cause, data)
+    select m.id, m.user_id, v_at, 'accepted_request', 'queued', 'request', jsonb_build_object('cost', m.cost, 'regeneratedFrom', m.regenerated_from) from made m
+  )
+  select m.id, m.created_at, m.deadline_at, m.cost, m.provider, m.kind from made m;
 end $$;
 
 -- Seconds until a request accepted now would get its slot, by the account's rate and the work before it.
@@ -41,7 +46,8 @@ returns double precision language sql stable as $$
   select count(*) / p_starts_per_sec from (
     select 1 from reprise.generations
     where account = p_account and dispatch_at is not null
-      and turn <= coalesce(reprise.own_last_turn(p_account, p_user) + 1,
+      and turn <= coalesce((select q.turn from reprise.generations q where q.account = p_account and q.user_id >= p_user and q.user_id <= p_user and q.dispatch_at is not null
+          order by q.user_id desc, q.turn desc limit 1) + 1,
                            (select min(turn) from reprise.generations where account = p_account and dispatch_at is not null), 0)
     limit p_most
   ) before

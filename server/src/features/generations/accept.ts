@@ -59,7 +59,7 @@ export function createAccept(deps: Deps) {
     const problems = provider.validate(ask.request)
     if (problems.length) throw new AppError('validation_failed', {}, problems)
     const refusing = await deps.refusing(provider.account)
-    if (refusing) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
+    if (refusing && !(await acceptedBefore(ask))) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
     return {
       id: ids.uuid(), userId: ask.userId, provider: ask.provider, account: provider.account, kind: ask.request.kind,
       model: ask.request.model ?? provider.descriptor.defaultModel, origin: ask.origin, urgency: ask.urgency ?? 'interactive',
@@ -70,20 +70,26 @@ export function createAccept(deps: Deps) {
   }
   type Prepared = Awaited<ReturnType<typeof prepare>>
 
+  /** What was accepted stays accepted: its answer is given again whatever the provider refuses by now. */
+  async function acceptedBefore({ userId, idempotency }: Ask): Promise<boolean> {
+    if (!idempotency) return false
+    const { rowCount } = await db.query(
+      `select 1 from reprise.idempotency where user_id = $1 and route = $2 and key = $3 and created_at > reprise.now() - $4 * interval '1 second'`,
+      [userId, idempotency.route, idempotency.key, idempotency.keySeconds],
+    )
+    return rowCount > 0
+  }
+
   async function alone(on: Queryable, prepared: Prepared): Promise<Row> {
     const { rows } = await on.query<Row>({ name: 'accept_generation', text: 'select * from reprise.accept_generation($1)', values: [JSON.stringify(prepared)] })
     return rows[0]!
   }
 
-  /** By user, so that two batches never wait for each other's wallets in a circle. */
-  async function together(batch: Prepared[]): Promise<Row[]> {
-    const inOrder = batch.map((prepared, place) => ({ prepared, place })).sort((a, b) => (a.prepared.userId < b.prepared.userId ? -1 : 1))
-    const { rows } = await db.query<Row>({
-      name: 'accept_generations', text: 'select * from reprise.accept_generations($1)', values: [JSON.stringify(inOrder.map(({ prepared }) => prepared))],
-    })
-    const answers: Row[] = []
-    inOrder.forEach(({ place }, index) => (answers[place] = rows[index]!))
-    return answers
+  /** Plain ones in one statement; each of the others by itself, without holding up the next batch. */
+  async function together(batch: Prepared[]): Promise<(Row | Promise<Row>)[]> {
+    const { rows } = await db.query<Row>({ name: 'accept_generations', text: 'select * from reprise.accept_generations($1)', values: [JSON.stringify(batch)] })
+    const accepted = new Map(rows.map((row) => [row.generation_id, row]))
+    return batch.map((prepared) => accepted.get(prepared.id) ?? alone(db, prepared))
   }
 
   const inBatches = createBatcher<Prepared, Row>({

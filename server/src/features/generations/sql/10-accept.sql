@@ -1,19 +1,18 @@
 -- Accepts one paid request, or says why not, in one call: idempotency, admission, hold, generation, first event.
 -- Outcomes: accepted · replayed (same request again) · key_reused · in_progress · no_price · insufficient · queue_full.
--- p: see reprise.insert_generation (its cost is worked out here), and model, route, key, keySeconds, bodyHash (hex),
+-- p: one of what reprise.insert_generations takes (its cost is worked out here), and model, route, key, keySeconds, bodyHash (hex),
 -- waitForTwin (bool), startsPerSec; perItem only to pay another price than the table's.
 create or replace function reprise.accept_generation(p jsonb)
 returns table (outcome text, generation_id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text,
   required bigint, available bigint, retry_after_sec int) language plpgsql as $$
 declare
   v_user uuid := (p->>'userId')::uuid;
-  v_lock bigint := hashtextextended(v_user::text || ' ' || (p->>'route') || ' ' || (p->>'key'), 0);
+  v_lock bigint := reprise.key_lock(p);
   v_body bytea := decode(p->>'bodyHash', 'hex');
   v_twin reprise.idempotency;
   v_start double precision;
   v_per_item bigint;
   v_cost bigint;
-  g reprise.generations;
 begin
   if p->>'key' is not null then
     if (p->>'waitForTwin')::boolean then
@@ -49,29 +48,68 @@ begin
     return;
   end if;
   v_cost := v_per_item * (p->>'resultCount')::int;
-  if not reprise.hold_tokens(v_user, (p->>'id')::uuid, v_per_item, (p->>'resultCount')::int) then
+  return query
+    select 'accepted', n.id, n.created_at, n.deadline_at, n.cost, n.provider, n.kind, null::bigint, null::bigint, null::int
+    from reprise.write_accepted(jsonb_build_array(p || jsonb_build_object('perItem', v_per_item, 'cost', v_cost))) n;
+  if not found then
     return query select 'insufficient', null::uuid, null::timestamptz, null::timestamptz, null::bigint, null, null,
       v_cost, coalesce((select w.available from reprise.wallets w where w.user_id = v_user), 0), null::int;
-    return;
   end if;
-  g := reprise.insert_generation(p || jsonb_build_object('cost', v_cost));
-  if p->>'key' is not null then
-    insert into reprise.idempotency as i (user_id, route, key, body_hash, generation_id, created_at)
-      values (v_user, p->>'route', p->>'key', v_body, g.id, g.created_at)
-      on conflict (user_id, route, key) do update set body_hash = excluded.body_hash, generation_id = excluded.generation_id, created_at = excluded.created_at;
-  end if;
-  return query select 'accepted', g.id, g.created_at, g.deadline_at, g.cost, g.provider, g.kind, null::bigint, null::bigint, null::int;
 end $$;
 
--- Many at once, each as if alone, in the order given (by user: two batches never wait for each other in a circle). It
--- never waits long for a wallet that somebody holds: the others would wait with it. The caller then tries each alone.
+-- Many in one go, for what arrives together: answers those that it accepted. Whatever is not plain (a key that is in
+-- use or was used, a queue that may be full, too few tokens, no price) it leaves alone: ask for each by itself then.
+-- Two batches never wait for each other in a circle (wallets are locked by user), and none waits long for a wallet
+-- that somebody holds: the others would wait with it.
+drop function if exists reprise.accept_generations(jsonb);
 create or replace function reprise.accept_generations(p jsonb)
-returns table (outcome text, generation_id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text,
-  required bigint, available bigint, retry_after_sec int) language plpgsql set lock_timeout = '250ms' as $$
+returns table (outcome text, generation_id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text)
+language plpgsql set lock_timeout = '250ms' as $$
 declare
-  one jsonb;
+  v_plain jsonb;
 begin
-  for one in select value from jsonb_array_elements(p) loop
-    return query select * from reprise.accept_generation(one);
-  end loop;
+  -- Locks in a statement of their own: what is looked up next must see what the last holder of a key has written.
+  select jsonb_agg(a.one order by a.place) into v_plain from (
+    select e.value as one, e.ordinality as place, row_number() over (partition by e.value->>'userId', e.value->>'route', e.value->>'key') as nth
+    from jsonb_array_elements(p) with ordinality e
+  ) a
+  where a.one->>'startsPerSec' is null and (a.one->>'key' is null or (a.nth = 1 and pg_try_advisory_xact_lock(reprise.key_lock(a.one))));
+
+  select jsonb_agg(a.one || jsonb_build_object('perItem', a.per_item, 'cost', a.per_item * (a.one->>'resultCount')::int) order by a.place) into v_plain from (
+    select e.value as one, e.ordinality as place,
+      coalesce((e.value->>'perItem')::bigint, reprise.price_of(e.value->>'kind', e.value->>'provider', e.value->>'model')) as per_item
+    from jsonb_array_elements(v_plain) with ordinality e
+  ) a
+  where a.per_item is not null and not exists (
+    select from reprise.idempotency i where i.user_id = (a.one->>'userId')::uuid and i.route = a.one->>'route' and i.key = a.one->>'key'
+      and i.created_at > reprise.now() - (a.one->>'keySeconds')::int * interval '1 second');
+
+  if v_plain is not null then
+    return query select 'accepted', n.id, n.created_at, n.deadline_at, n.cost, n.provider, n.kind from reprise.write_accepted(v_plain) n;
+  end if;
 end $$;
+
+-- Hold, generation, first event and key of all that can be paid. p: as above, with perItem and cost.
+create or replace function reprise.write_accepted(p jsonb)
+returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  v_paid uuid[] := array(select reprise.hold_tokens(p));
+begin
+  return query
+  with made as materialized (
+    select n.* from reprise.insert_generations(
+      (select coalesce(jsonb_agg(e.value order by e.ordinality), '[]') from jsonb_array_elements(p) with ordinality e where (e.value->>'id')::uuid = any (v_paid))) n
+  ), keys as (
+    insert into reprise.idempotency as i (user_id, route, key, body_hash, generation_id, created_at)
+    select a."userId", a.route, a.key, decode(a."bodyHash", 'hex'), a.id, m.created_at
+    from jsonb_to_recordset(p) as a ("userId" uuid, route text, key text, "bodyHash" text, id uuid) join made m on m.id = a.id where a.key is not null
+    on conflict (user_id, route, key) do update set body_hash = excluded.body_hash, generation_id = excluded.generation_id, created_at = excluded.created_at
+  )
+  select m.* from made m;
+end $$;
+
+-- One request at a time under one key of one user and route.
+create or replace function reprise.key_lock(p jsonb) returns bigint language sql immutable as $$
+  select hashtextextended((p->>'userId') || ' ' || (p->>'route') || ' ' || (p->>'key'), 0)
+$$;

@@ -1,20 +1,26 @@
--- Sets tokens aside for a generation: one hold, one item per result. False when the wallet has too little; the caller
--- then writes nothing else. The wallet row is locked first: two requests of one user follow one another.
-create or replace function reprise.hold_tokens(p_user uuid, p_generation uuid, p_per_item bigint, p_items int) returns boolean language plpgsql as $$
-declare
-  total bigint := p_per_item * p_items;
+-- Sets tokens aside for generations: one hold each, one item per result. Answers the ids of those that could be paid;
+-- nothing is written for the others. The wallets are locked first, by user: requests of one user follow one another.
+-- p: [{"id", "userId", "perItem", "resultCount"}], first come, first served.
+drop function if exists reprise.hold_tokens(uuid, uuid, bigint, int);
+create or replace function reprise.hold_tokens(p jsonb) returns setof uuid language plpgsql as $$
 begin
-  perform 1 from reprise.wallets where user_id = p_user and available >= total for update;
-  if not found and total > 0 then
-    return false;
-  end if;
-  if total > 0 then
+  return query
+  with asked as materialized (
+    select a.*, per_item * items as cost, sum(per_item * items) over (partition by user_id order by place) as so_far
+    from rows from (jsonb_to_recordset(p) as (id uuid, "userId" uuid, "perItem" bigint, "resultCount" int)) with ordinality
+      as a (generation_id, user_id, per_item, items, place)
+  ), locked as materialized (
+    select w.user_id, w.available from reprise.wallets w where w.user_id = any (array(select a.user_id from asked a)) order by w.user_id for update
+  ), paid as materialized (
+    select a.* from asked a left join locked l using (user_id) where a.so_far <= coalesce(l.available, 0)
+  ), held as (
     insert into reprise.ledger_transfers (user_id, kind, from_account, to_account, amount, generation_id, reason, actor)
-      values (p_user, 'hold', 'available', 'held', total, p_generation, 'generation accepted', 'reprise');
-  end if;
-  insert into reprise.hold_items (generation_id, index, user_id, amount)
-    select p_generation, i, p_user, p_per_item from generate_series(0, p_items - 1) i;
-  return true;
+    select a.user_id, 'hold', 'available', 'held', a.cost, a.generation_id, 'generation accepted', 'reprise' from paid a where a.cost > 0
+  ), items as (
+    insert into reprise.hold_items (generation_id, index, user_id, amount)
+    select a.generation_id, i, a.user_id, a.per_item from paid a, generate_series(0, a.items - 1) i
+  )
+  select a.generation_id from paid a;
 end $$;
 
 -- Ends hold items, each exactly once (`guard_item` and `one_settlement` refuse a second time).
