@@ -28,6 +28,19 @@ describe('the same request twice is one request', () => {
   const generations = (who = user) => count('reprise.generations where user_id = $1', [who.id])
   const holds = (who = user) => count(`reprise.ledger_transfers where kind = 'hold' and user_id = $1`, [who.id])
 
+  it('what was accepted is answered again while the provider account refuses all new work', async () => {
+    const key = newKey()
+    const first = await ask(key)
+    expect(first.status).toBe(202)
+    await reprise.settled(first.body.id, user)
+    const db = reprise.database.db
+    await db.query("update reprise.provider_accounts set breaker_reason = 'no_credits', breaker_until = reprise.now() + interval '1 minute'")
+    await expect.poll(async () => (await ask(newKey())).status, { timeout: 10_000 }).toBe(503)
+    expect(await ask(key)).toMatchObject({ status: 202, body: first.body })
+    await db.query('update reprise.provider_accounts set breaker_reason = null, breaker_until = null')
+    await expect.poll(async () => (await ask(newKey())).status, { timeout: 10_000 }).toBe(202)
+  })
+
   it('same key and equal JSON, whatever the order of its keys: the first answer again, and one hold', async () => {
     const key = newKey()
     const [before, held] = [await generations(), await holds()]

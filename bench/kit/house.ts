@@ -48,7 +48,7 @@ export async function startHouse({ roles, provider, env = {}, nodeOptions = [] }
     for (const one of undo.splice(0).reverse()) await one()
   }
   try {
-    const logger = createLogger({ level: 'error' })
+    const logger = createLogger({ level: process.env.BENCH_LOG ?? 'error' })
     const postgres = await startEmbeddedPostgres({ dataDir: folder, logger })
     undo.push(() => postgres.stop())
     const db = createDatabase({ url: postgres.url, max: 20, applicationName: 'bench', logger })

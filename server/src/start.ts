@@ -78,6 +78,9 @@ export async function start(env: Record<string, string | undefined>, role: Role 
     })
     undo.push(() => wired.close())
 
+    // Taking work ends at once and beside the draining of answers: a player that still streams holds no POST open.
+    const together: (() => Promise<unknown>)[] = [() => wired.engine.stop()]
+    undo.push(() => Promise.all(together.map((one) => one())))
     if (role !== 'worker') {
       const server = await serve({
         app: wired.app, host, port, logger,
@@ -86,14 +89,14 @@ export async function start(env: Record<string, string | undefined>, role: Role 
           wired.streams.drain()
         },
       })
-      undo.push(() => server.close({ drainMs: drainSec * 1000 }))
+      together.push(() => server.close({ drainMs: drainSec * 1000 }))
       ownUrl = server.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//127.0.0.1:')
     }
     await wired.engine.start()
     if (role !== 'api') {
       await wired.engine.startWorkers()
       await wired.maintenance.start()
-      undo.push(() => wired.maintenance.stop())
+      together.push(() => wired.maintenance.stop())
     }
     const ownerLink = embedded && role !== 'worker' ? `${config.publicBaseUrl ?? ownUrl}${await wired.accounts.createOwnerLink()}` : null
     logger.info({ role, url: ownUrl, demo }, 'Reprise is ready')

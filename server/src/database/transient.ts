@@ -38,3 +38,10 @@ export function isBroken(error: unknown): boolean {
   const code = (error as { code?: unknown }).code
   return isTransient(error) && code !== '40001' && code !== '40P01'
 }
+
+/** Repeating cannot help: the statement or its data is wrong, or our own code is. Everything else may pass. */
+export function isLasting(error: unknown): boolean {
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) return true
+  const code = (error as { code?: unknown }).code
+  return typeof code === 'string' && /^(22|23|42|P0)...$/.test(code)
+}

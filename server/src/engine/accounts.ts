@@ -14,6 +14,9 @@ export interface AccountStatus {
 const FRESH_MS = 1_000
 const STALE_MS = 5_000
 const CREDITS_EVERY_MS = 60_000
+/** A worker that was not seen for so long serves its accounts no more. */
+const NODE_LIVES = '30 seconds'
+const ADOPT_AT_ONCE = 10_000
 
 /**
  * What we know of the provider accounts, for checks at the door: never delays an answer, never asks the provider more
@@ -33,7 +36,8 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
     const { refusing = null, credits = null, old = false } = rows[0] ?? {}
     const provider = registry.all.find((one) => one.account === account)
     if (old && provider?.credits) void refresh(provider)
-    const status = { refusing, credits }
+    // Yesterday's balance says nothing about today's: unknown until it is told anew.
+    const status = { refusing, credits: old ? null : credits }
     known.set(account, { status, at: performance.now() })
     return status
   }
@@ -42,7 +46,7 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
     try {
       // Claimed first, so that many processes ask once a minute in all.
       const { rowCount } = await db.query(
-        `update reprise.provider_accounts set credits_at = reprise.now()
+        `update reprise.provider_accounts set credits_at = reprise.now(), credits = null
          where account = $1 and (credits_at is null or credits_at < reprise.now() - $2 * interval '1 millisecond')`,
         [provider.account, CREDITS_EVERY_MS],
       )
@@ -68,11 +72,32 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
       return before && performance.now() - before.at < STALE_MS ? before.status : looked
     },
 
-    /** Makes the accounts known, and gives waiting work of a replaced key to the current one. */
+    /** Makes the accounts known. */
     async register(): Promise<void> {
       for (const { account, descriptor } of registry.all) {
         await db.query('insert into reprise.provider_accounts (account, provider) values ($1, $2) on conflict do nothing', [account, descriptor.id])
-        await db.query('update reprise.generations set account = $1 where provider = $2 and account <> $1 and dispatch_at is not null', [account, descriptor.id])
+      }
+    },
+
+    /**
+     * For workers, again and again: gives waiting work of an account that no live worker has any more (a replaced key,
+     * an API process that still has the old one) to ours. Two workers with different keys leave each other's work.
+     * Rows that somebody holds at this moment are left for the next time.
+     */
+    async adopt(): Promise<void> {
+      for (const { account, descriptor } of registry.all) {
+        const { rowCount } = await db.query({
+          name: 'adopt_waiting', values: [account, descriptor.id],
+          text: `with waiting as materialized (
+              select g.id from reprise.provider_accounts a
+              join reprise.generations g on g.account = a.account and g.provider = a.provider and g.dispatch_at is not null
+              where a.provider = $2 and a.account <> $1 and not exists (
+                select from reprise.nodes n where a.account = any (n.accounts) and n.round_at > reprise.now() - interval '${NODE_LIVES}')
+              limit ${ADOPT_AT_ONCE} for update of g skip locked
+            )
+            update reprise.generations g set account = $1 from waiting where g.id = waiting.id`,
+        })
+        if (rowCount > 0) logger.info({ account, count: rowCount }, 'waiting work of an account that no worker has was adopted')
       }
     },
   }

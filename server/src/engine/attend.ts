@@ -15,6 +15,8 @@ interface Deps {
   knock: PatientKnock
   registry: Registry
   leases: Leases
+  /** Takes over waiting work that nobody else will send. */
+  adopt: () => Promise<void>
   node: string
   leaseMs: number
   crash: Crash
@@ -30,7 +32,7 @@ const CALLBACKS_SEEN_WITHIN = '24 hours'
  * dead worker left. This is poll, safety net and sweep in one: a row that is due is claimed, whoever wrote it.
  */
 export function createAttendant(deps: Deps) {
-  const { db, store, knock, registry, leases, node, leaseMs, crash, logger, atOnce = 64 } = deps
+  const { db, store, knock, registry, leases, adopt, node, leaseMs, crash, logger, atOnce = 64 } = deps
   const busy = new Set<Promise<void>>()
   const stopping = new AbortController()
 
@@ -106,10 +108,11 @@ export function createAttendant(deps: Deps) {
     if (performance.now() - stampedAt < 5_000) return
     stampedAt = performance.now()
     await db.query(
-      `insert into reprise.nodes (node, role, started_at, round_at) values ($1, 'worker', reprise.now(), reprise.now())
-       on conflict (node) do update set round_at = excluded.round_at`,
-      [node],
+      `insert into reprise.nodes (node, role, started_at, round_at, accounts) values ($1, 'worker', reprise.now(), reprise.now(), $2)
+       on conflict (node) do update set round_at = excluded.round_at, accounts = excluded.accounts`,
+      [node, registry.all.map((provider) => provider.account)],
     )
+    await adopt()
   }
 
   const loop = createLoop('attend', 1_000, round, logger)
@@ -119,6 +122,8 @@ export function createAttendant(deps: Deps) {
       stopping.abort()
       await loop.stop()
       await Promise.allSettled(busy)
+      // Whoever comes next need not wait until we count as gone.
+      await db.query(`update reprise.nodes set accounts = '{}' where node = $1`, [node]).catch(() => undefined)
     },
   }
 }

@@ -1,6 +1,7 @@
 import type { Database } from '../database/pool.ts'
 import { sha256 } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
+import { withoutTokens } from '../providers/http-call.ts'
 import type { RawCallback } from '../providers/provider.ts'
 import type { Registry } from '../providers/registry.ts'
 import type { Store } from './store.ts'
@@ -38,7 +39,7 @@ export function createCallbackDoor(deps: { db: Database; store: Store; registry:
     if (!reading?.taskId || reading.taskId.includes('\0')) return 'not_understood'
     const generation = await generationByTask(providerId, reading.taskId)
     if (!generation) return park(providerId, reading.taskId)
-    if (generation.rested) await store.apply({ generationId: generation.id, cause: 'callback', evidence: { kind: 'wake', raw: kept } })
+    if (generation.rested) await store.apply({ generationId: generation.id, cause: 'callback', evidence: { kind: 'wake' } })
     return 'woken'
   }
 
@@ -89,12 +90,12 @@ export function createCallbackDoor(deps: { db: Database; store: Store; registry:
   return { receive, wakeIfParked }
 }
 
-/** The body as received, for the timeline; addresses may carry secrets in their query, so it is cut off. */
+/** The body as received, for the timeline; callback tokens and signatures inside it are cut out. */
 function redacted(body: Uint8Array): unknown {
   const text = Buffer.from(body.subarray(0, RAW_LIMIT)).toString('utf8').replaceAll('\0', '')
   try {
-    return body.length > RAW_LIMIT ? text : JSON.parse(text)
+    return withoutTokens(body.length > RAW_LIMIT ? text : JSON.parse(text))
   } catch {
-    return text
+    return withoutTokens(text)
   }
 }

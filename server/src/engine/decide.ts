@@ -171,9 +171,12 @@ function takeIn(work: Work): void {
     case 'unsaved': {
       const result = record.results.find((item) => item.id === evidence.resultId)
       if (!result || result.state !== 'known') return
-      const tries = result.tries + 1
-      if (evidence.final || tries >= (isFinal(generation.state) ? LATE_TRIES : TRIES)) Object.assign(result, { state: 'refused', refusedCode: evidence.code, refusedDetail: evidence.detail, nextAt: null, tries })
-      else Object.assign(result, { tries, nextAt: now + saveBackoff(result.tries, isFinal(generation.state)), refusedDetail: evidence.detail })
+      const late = isFinal(generation.state)
+      const ours = evidence.code === 'storage_failed'
+      // Our own trouble refuses no file that somebody waits for: its tries only make the pauses longer, and are not those of fetching.
+      const tries = !late && ours !== (result.refusedCode === 'storage_failed') ? 1 : result.tries + 1
+      if (evidence.final || (late ? tries >= LATE_TRIES : !ours && tries >= TRIES)) Object.assign(result, { state: 'refused', refusedCode: evidence.code, refusedDetail: evidence.detail, nextAt: null, tries })
+      else Object.assign(result, { tries, nextAt: now + saveBackoff(tries - 1, late), refusedCode: ours ? evidence.code : null, refusedDetail: evidence.detail })
       return
     }
   }
@@ -254,6 +257,8 @@ const EFFECTS: Partial<Record<MoveId, (work: Work) => void>> = {
     if (work.evidence.kind === 'hint' && worthAsking(work)) wakeUp(work)
   },
   wake(work) {
+    // Noted also when there is nothing to ask: a stranger who repeats a known task id is heard once in 5 seconds.
+    work.record.generation.wokenAt = work.now
     if (askable(work.record).length) wakeUp(work)
   },
   succeeded: takeSuccess,

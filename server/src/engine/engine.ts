@@ -1,5 +1,5 @@
 import type { Database } from '../database/pool.ts'
-import { isTransient } from '../database/transient.ts'
+import { isLasting } from '../database/transient.ts'
 import type { Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Registry } from '../providers/registry.ts'
@@ -37,6 +37,9 @@ export interface EngineDeps {
   effects?: Record<string, Effect>
 }
 
+/** How long a stopping process goes on offering what it found out to a database that does not take it. */
+const STOP_PATIENCE_MS = 10_000
+
 const DEFAULT_POLICY = { firstPollMs: 30_000, pollMs: 15_000, pollMaxMs: 45_000 }
 
 /** The life of generations: one store that decides and writes, and the loops that find things out for it. */
@@ -45,14 +48,14 @@ export function createEngine(deps: EngineDeps) {
   const waker = createWaker({ db, node, logger })
   const policyOf = (provider: string): Policy => ({ ...DEFAULT_POLICY, ...registry.find(provider)?.descriptor, graceMs: deps.graceMs })
   const store = createStore({ db, node, waker, logger, policyOf, leaseMs, listeners: deps.listeners, crash })
-  const knock = createPatientKnock({ store, isTransient, logger })
+  const { knock, hurry } = createPatientKnock({ store, isLasting, logger })
   const leases = createLeases({ db, leaseMs, logger })
   const accounts = createAccountWatch({ db, registry, logger })
   const breaker = createBreaker({ db, logger })
   const door = createCallbackDoor({ db, store, registry, logger })
 
   const dispatcher = createDispatcher({ store, knock, registry, leases, breaker, blobs, ids, crash, logger, callbackUrl: deps.callbackUrl, wakeIfParked: door.wakeIfParked })
-  const attendant = createAttendant({ db, store, knock, registry, leases, node, leaseMs, crash, logger })
+  const attendant = createAttendant({ db, store, knock, registry, leases, adopt: accounts.adopt, node, leaseMs, crash, logger })
   const saver = createSaver({ db, knock, leases, blobs, node, leaseMs, crash, logger, obtain: deps.obtain, placeOf: deps.placeOf })
   const outbox = createOutbox({ db, logger, effects: { 'provider.cancel': cancelAtProvider(registry), ...deps.effects } })
   const loops = { dispatch: dispatcher, attend: attendant, save: saver, outbox } as const
@@ -70,8 +73,9 @@ export function createEngine(deps: EngineDeps) {
         loop.start()
       }
     },
-    /** Takes nothing new, waits for what is under way, gives the rest back by letting its leases lapse. */
+    /** Takes nothing new and waits for what is under way; what is not told in time is found by its lapsed lease. */
     async stop(): Promise<void> {
+      hurry(STOP_PATIENCE_MS)
       await Promise.all(Object.values(loops).map((loop) => loop.stop()))
       leases.stop()
       await waker.stop()

@@ -1,7 +1,7 @@
 import { BadFile, inspect, type MediaFacts } from '../media/inspect.ts'
 import { toJpeg } from '../media/cover.ts'
 import { SaveRefused, type SaveJob, type Verified } from './save.ts'
-import type { BlobStore, StagedFile } from '../storage/blob-store.ts'
+import { StageTooLarge, type BlobStore, type StagedFile } from '../storage/blob-store.ts'
 import { download, DownloadError, MAX_BYTES, type DownloadOptions } from '../storage/download.ts'
 import type { GuardedFetch } from '../storage/guarded-fetch.ts'
 
@@ -16,11 +16,13 @@ export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore
     const expect = job.role === 'cover' ? 'image' : EXPECT[job.kind]
     const staged = await receive(job, MAX_BYTES[expect], signal)
     try {
-      const facts = await verify(staged, expect, job)
+      const facts = await inspect(staged.path, { expect, providerDurationMs: job.role === 'final' ? job.providerDurationMs : null })
       if (job.role === 'cover') return await asJpeg(staged, facts)
       return { staged, mime: facts.mime, ext: facts.ext, durationMs: facts.durationMs, bitrate: facts.bitrate }
     } catch (error) {
       await staged.discard()
+      if (error instanceof BadFile) throw new SaveRefused('bad_file', error.message)
+      if (error instanceof StageTooLarge) throw new SaveRefused('file_too_large', error.message, true)
       throw error
     }
   }
@@ -29,7 +31,9 @@ export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore
     if (job.stagedKey) {
       const stream = await blobs.get(job.stagedKey)
       if (!stream) throw new SaveRefused('download_failed', 'the staged bytes are gone', true)
-      return blobs.stage(stream, { maxBytes, signal })
+      return blobs.stage(stream, { maxBytes, signal }).catch((error) => {
+        throw error instanceof StageTooLarge ? new SaveRefused('file_too_large', error.message, true) : error
+      })
     }
     try {
       return await download(job.sourceUrl!, { ...limits, store: blobs, guardedFetch, maxBytes, signal })
@@ -39,15 +43,6 @@ export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore
       if (error.code === 'unsafe_url') throw new SaveRefused('unsafe_url', error.message, true)
       const broken = error.code === 'not_media' || error.code === 'empty' || error.code === 'truncated'
       throw new SaveRefused(broken ? 'bad_file' : 'download_failed', error.message)
-    }
-  }
-
-  async function verify(staged: StagedFile, expect: 'audio' | 'image' | 'video', job: SaveJob): Promise<MediaFacts> {
-    try {
-      return await inspect(staged.path, { expect, providerDurationMs: job.role === 'final' ? job.providerDurationMs : null })
-    } catch (error) {
-      if (!(error instanceof BadFile)) throw error
-      throw new SaveRefused('bad_file', error.message)
     }
   }
 

@@ -98,7 +98,12 @@ export function createSaver(deps: Deps) {
     const lease = { resultId: job.id, fence: job.fence }
     const started = performance.now()
     try {
-      const file = await fetchAndPublish(job)
+      const file = await fetchAndPublish(job).catch((error) => {
+        if (stopping.signal.aborted || error instanceof SaveRefused) throw error
+        // A full disk, lost rights, a fault of ours: told and tried again later, or it would stay the first in the queue.
+        logger.error({ err: error, resultId: job.id }, 'a file could not be stored')
+        throw new SaveRefused('storage_failed', String((error as NodeJS.ErrnoException).code ?? (error as Error).name))
+      })
       await crash('after_publish')
       await knock({
         generationId: job.generationId, cause: 'save', resultLease: lease,

@@ -135,7 +135,7 @@ export type Evidence =
   /** A worker looked and found nothing to do: only its lease is given back. */
   | { kind: 'looked' }
   | { kind: 'hint'; attemptId: string; taskId: string | null; claimed: Snapshot | null; raw?: unknown }
-  | { kind: 'wake'; raw?: unknown }
+  | { kind: 'wake' }
   | { kind: 'grace_over'; callbacksWork: boolean }
   | { kind: 'snapshot'; attemptId: string; snapshot: Snapshot; askedAt: number; trusted?: boolean }
   | { kind: 'unreachable'; attemptId: string; error: ProviderError; askedAt: number }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../database/testing/test-database.ts'
-import { isTransient } from '../database/transient.ts'
+import { isLasting } from '../database/transient.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createPatientKnock } from './knock.ts'
 import { book, freeSlots } from './rate.ts'
@@ -167,7 +167,7 @@ describe('the one writer', () => {
   })
 
   it('what was found out is offered again when the answer to the commit was lost, and counts once', async () => {
-    const knock = createPatientKnock({ store: node.store, isTransient, logger })
+    const { knock } = createPatientKnock({ store: node.store, isLasting, logger })
     const story = await saving()
     for (const result of (await look(story)).results) {
       node.loseCommit()
@@ -184,7 +184,7 @@ describe('the one writer', () => {
     const [slot] = await node.store.applyPicked(async () => [{ generationId: story.id, cause: 'test', evidence: slotOf(story) }])
     const fence = slot?.kind === 'applied' ? slot.fence : -1
     node.loseCommit()
-    await createPatientKnock({ store: node.store, isTransient, logger })({ generationId: story.id, cause: 'test', lease: { fence }, evidence: { kind: 'sending', attemptId: story.attemptId } })
+    await createPatientKnock({ store: node.store, isLasting, logger }).knock({ generationId: story.id, cause: 'test', lease: { fence }, evidence: { kind: 'sending', attemptId: story.attemptId } })
     const { rows } = await test.db.query<{ held: boolean }>('select lease_until > reprise.now() as held from reprise.generations where id = $1', [story.id])
     expect(rows).toEqual([{ held: true }])
   })

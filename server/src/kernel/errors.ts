@@ -44,6 +44,8 @@ export const ERRORS = {
   bad_file: { status: 502, retryable: true, charged: false },
   unsafe_url: { status: 502, retryable: false, charged: false },
   file_too_large: { status: 502, retryable: false, charged: false },
+  // our own disk, store or bookkeeping, not the provider's doing
+  storage_failed: { status: 503, retryable: true, charged: false },
   deadline_exceeded: { status: 504, retryable: true, charged: false },
   cancelled: { status: 409, retryable: true, charged: false },
 } as const satisfies Record<string, { status: number; retryable: boolean; charged: boolean }>

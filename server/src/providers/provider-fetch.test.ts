@@ -59,7 +59,7 @@ describe('a failure says whether anything was sent', () => {
 
   it('after: time-out, reset, abort while waiting', async () => {
     server.next({ hang: true })
-    expect(await failure(post(server.url, { timeoutMs: 60 }))).toMatchObject({ phase: 'after_send' })
+    expect(await failure(post(server.url, { timeoutMs: 1_500 }))).toMatchObject({ phase: 'after_send' })
     server.next({ reset: true })
     expect(await failure(post(server.url))).toMatchObject({ phase: 'after_send' })
     server.next({ hang: true })

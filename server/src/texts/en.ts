@@ -60,6 +60,9 @@ export const en = {
       'The provider delivered a broken file. Your tokens for it were given back. You can fetch it again for free.',
     unsafe_url: 'The provider named an address that we do not open for safety. Your tokens for it were given back.',
     file_too_large: 'The result is larger than we store. Your tokens for it were given back.',
+    storage_failed:
+      'We could not store the file, and that is our fault. Your tokens for it were given back. ' +
+      'You can fetch it again for free.',
     deadline_exceeded:
       'It took longer than the longest time that we wait. Your tokens were given back. ' +
       'Should the result still arrive, it is yours for free. You can try again.',
@@ -103,6 +106,7 @@ export const en = {
     bad_file: 'Invalid file',
     unsafe_url: 'Unsafe file address',
     file_too_large: 'File too large',
+    storage_failed: 'Could not be stored',
     deadline_exceeded: 'Deadline exceeded',
     cancelled: 'Cancelled',
   },

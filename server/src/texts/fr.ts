@@ -69,6 +69,9 @@ export const fr = {
       'Vos jetons pour cela vous ont été rendus.',
     file_too_large:
       'Le résultat est plus grand que ce que nous conservons. Vos jetons pour cela vous ont été rendus.',
+    storage_failed:
+      "Nous n'avons pas pu enregistrer le fichier, et c'est notre faute. Vos jetons pour cela vous ont été rendus. " +
+      'Vous pouvez le récupérer de nouveau gratuitement.',
     deadline_exceeded:
       'Cela a duré plus longtemps que notre attente maximale. Vos jetons vous ont été rendus. ' +
       'Si le résultat arrive encore, il est à vous gratuitement. Vous pouvez réessayer.',
@@ -112,6 +115,7 @@ export const fr = {
     bad_file: 'Fichier abîmé',
     unsafe_url: 'Adresse de fichier peu sûre',
     file_too_large: 'Fichier trop grand',
+    storage_failed: "N'a pas pu être enregistré",
     deadline_exceeded: 'Délai dépassé',
     cancelled: 'Annulé',
   },
