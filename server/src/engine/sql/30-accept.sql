@@ -1,12 +1,12 @@
 -- The engine's part of accepting: the generations, their expected results and first events. p: [{"id", "userId",
 -- "provider", "account", "kind", "origin", "urgency", "request", "cost", "resultCount", "deadlineSec", "watchSec",
 -- "regeneratedFrom"}], in the order in which they came.
--- A user's last turn is asked as a range and in this order, so that only the index on account, user and turn can answer
--- it: through the one without the user, other users' whole queues would be read.
+-- A user's last turn is asked as a range, in this order and without sorting, so that only the index on account, user and
+-- turn can answer it: by the one without the user, a plan made for a short queue would read all of a long one.
 drop function if exists reprise.insert_generation(jsonb);
 drop function if exists reprise.own_last_turn(text, uuid);
 create or replace function reprise.insert_generations(p jsonb)
-returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql as $$
+returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql set enable_sort = off as $$
 #variable_conflict use_column
 declare
   v_at timestamptz := date_trunc('milliseconds', reprise.now());
@@ -42,7 +42,7 @@ end $$;
 
 -- Seconds until a request accepted now would get its slot, by the account's rate and the work before it.
 create or replace function reprise.expected_start_sec(p_account text, p_user uuid, p_starts_per_sec double precision, p_most int)
-returns double precision language sql stable as $$
+returns double precision language sql stable set enable_sort = off as $$
   select count(*) / p_starts_per_sec from (
     select 1 from reprise.generations
     where account = p_account and dispatch_at is not null
