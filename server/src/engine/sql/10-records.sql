@@ -1,10 +1,14 @@
+-- Batches are small and tables grow: every function on the way of a move looks rows up one by one. A plan that was made
+-- while a table was small, and kept, would otherwise read all of it for ever after. Hence the settings at each of them.
+
 -- Epoch milliseconds, as the engine counts, to a time and back.
 create or replace function reprise.at(ms double precision) returns timestamptz language sql immutable parallel safe as $$
   select to_timestamp(ms / 1000.0)
 $$;
 
 create or replace function reprise.read_records(p_ids uuid[])
-returns table (generation jsonb, attempts jsonb, results jsonb, now_ms double precision) language sql volatile as $$
+returns table (generation jsonb, attempts jsonb, results jsonb, now_ms double precision) language sql volatile
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   select to_jsonb(g),
     coalesce((select jsonb_agg(to_jsonb(a) order by a.number) from reprise.attempts a where a.generation_id = g.id), '[]'),
     coalesce((select jsonb_agg(to_jsonb(r) order by r.role desc, r.index) from reprise.results r where r.generation_id = g.id), '[]'),
@@ -15,7 +19,8 @@ $$;
 -- Locks the generations in the order of their ids (so that two batches never wait for each other in a circle), and
 -- only then reads them with their attempts and results: a reader that waited must not see what was true before.
 create or replace function reprise.load_records(p_ids uuid[])
-returns table (generation jsonb, attempts jsonb, results jsonb, now_ms double precision) language plpgsql as $$
+returns table (generation jsonb, attempts jsonb, results jsonb, now_ms double precision) language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
   perform 1 from reprise.generations where id = any (p_ids) order by id for update;
   return query select * from reprise.read_records(p_ids);
@@ -23,7 +28,8 @@ end $$;
 
 -- Writes what a batch of decisions changed. The only statement anywhere that changes the state of a generation.
 create or replace function reprise.write_records(p_generations jsonb, p_attempts jsonb, p_results jsonb, p_events jsonb, p_outbox jsonb)
-returns void language plpgsql as $$
+returns void language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
   update reprise.generations g set
     account = n.account, state = n.state, indeterminate_until = reprise.at(n.indeterminate_until), blocked_reason = n.blocked_reason,

@@ -1,7 +1,8 @@
 -- A worker takes due generations: whoever holds the lease is alone with the row until it lapses. A lease that is let
 -- lapse makes the row due again by itself; the fence tells the old owner's writes from the new one's.
 create or replace function reprise.claim_generations(p_owner text, p_limit int, p_lease_ms int)
-returns table (id uuid, fence bigint) language sql as $$
+returns table (id uuid, fence bigint) language sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   -- materialized: no plan may look for due rows more than once, which would claim more than asked for
   with due as materialized (
     select d.id from reprise.generations d
@@ -16,7 +17,8 @@ $$;
 
 create or replace function reprise.claim_results(p_owner text, p_limit int, p_lease_ms int)
 returns table (id uuid, fence bigint, generation_id uuid, role text, index int, source_url text, staged_key text,
-  provider_duration_ms int, tries int, user_id uuid, kind text, final_id uuid) language sql as $$
+  provider_duration_ms int, tries int, user_id uuid, kind text, final_id uuid) language sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   with due as materialized (
     select d.id from reprise.results d
     where d.next_at <= reprise.now() and (d.lease_until is null or d.lease_until <= reprise.now())
@@ -32,7 +34,8 @@ $$;
 
 -- Renews the leases that one node holds, in one statement per table; answers those that are still its own.
 create or replace function reprise.renew_leases(p_generations uuid[], p_generation_fences bigint[], p_results uuid[], p_result_fences bigint[], p_lease_ms int)
-returns table (id uuid) language sql as $$
+returns table (id uuid) language sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   with generations as (
     update reprise.generations g set lease_until = reprise.now() + p_lease_ms * interval '1 millisecond'
     from unnest(p_generations, p_generation_fences) as h (id, fence) where g.id = h.id and g.fence = h.fence and g.lease_until is not null
@@ -47,7 +50,8 @@ $$;
 
 -- A node that shuts down gives back what it has not begun; a POST in flight keeps its lease and is waited for.
 create or replace function reprise.release_leases(p_generations uuid[], p_generation_fences bigint[], p_results uuid[], p_result_fences bigint[])
-returns void language sql as $$
+returns void language sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   update reprise.generations g set lease_until = null from unnest(p_generations, p_generation_fences) as h (id, fence) where g.id = h.id and g.fence = h.fence;
   update reprise.results r set lease_until = null from unnest(p_results, p_result_fences) as h (id, fence) where r.id = h.id and r.fence = h.fence;
 $$;

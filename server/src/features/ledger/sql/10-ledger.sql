@@ -2,7 +2,8 @@
 -- nothing is written for the others. The wallets are locked first, by user: requests of one user follow one another.
 -- p: [{"id", "userId", "perItem", "resultCount"}], first come, first served.
 drop function if exists reprise.hold_tokens(uuid, uuid, bigint, int);
-create or replace function reprise.hold_tokens(p jsonb) returns setof uuid language plpgsql as $$
+create or replace function reprise.hold_tokens(p jsonb) returns setof uuid language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$ -- see 10-records.sql
 begin
   return query
   with asked as materialized (
@@ -25,7 +26,8 @@ end $$;
 
 -- Ends hold items, each exactly once (`guard_item` and `one_settlement` refuse a second time).
 -- p: [{"generationId", "index", "end": "captured" | "released", "reason"}]
-create or replace function reprise.settle_items(p jsonb) returns void language plpgsql as $$
+create or replace function reprise.settle_items(p jsonb) returns void language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$ -- see 10-records.sql
 begin
   with ends as (
     select * from jsonb_to_recordset(p) as e ("generationId" uuid, index int, "end" text, reason text)

@@ -1,5 +1,6 @@
 -- Writes what a batch of moves has stored: names of files, new tracks, covers of tracks.
-create or replace function reprise.follow_tracks(p_files jsonb, p_tracks jsonb, p_covers jsonb) returns void language plpgsql as $$
+create or replace function reprise.follow_tracks(p_files jsonb, p_tracks jsonb, p_covers jsonb) returns void language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$ -- see 10-records.sql
 begin
   insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime)
     select f.bucket, f.path, f.blob_key, f.user_id, f.sha256, f.bytes, f.mime
