@@ -1,6 +1,7 @@
 import { ConfigError } from './config/setting.ts'
 import { FolderInUseError } from './database/embedded-lock.ts'
 import { DatabaseRefusedError } from './database/migrate.ts'
+import { FilesFolderError } from './storage/disk/same-folder.ts'
 import { start, type Role, type Running } from './start.ts'
 
 const role = (process.argv[2] ?? 'all') as Role
@@ -14,7 +15,7 @@ try {
   running = await start(process.env, role)
 } catch (error) {
   // What the operator can mend is told in one sentence; anything else with its stack.
-  const forOperator = error instanceof ConfigError || error instanceof DatabaseRefusedError || error instanceof FolderInUseError || (error as { code?: string }).code === 'EADDRINUSE'
+  const forOperator = error instanceof ConfigError || error instanceof DatabaseRefusedError || error instanceof FolderInUseError || error instanceof FilesFolderError || (error as { code?: string }).code === 'EADDRINUSE'
   console.error(forOperator ? (error as Error).message : error)
   process.exit(1)
 }
@@ -26,7 +27,8 @@ if (role !== 'worker') {
 }
 
 let stopping = false
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+// SIGHUP too: closing the terminal is no reason to leave the database behind.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => {
     // A second signal means: now.
     if (stopping) process.exit(130)

@@ -26,6 +26,8 @@ export async function startSimulator({ dataDir, speed, logger }: { dataDir: stri
   async function start(port: number): Promise<string> {
     child = spawn(process.execPath, [MAIN], {
       stdio: ['pipe', 'pipe', 'inherit'],
+      // A group of its own: Ctrl-C ends us first, and we end it.
+      detached: true,
       env: { PATH: process.env.PATH, SIMULATOR_PORT: String(port), SIMULATOR_DATA: folder, SIMULATOR_SPEED: String(speed), SIMULATOR_EXIT_WITH_PARENT: '1' },
     })
     child.once('exit', (code, signal) => {
