@@ -173,8 +173,10 @@ function takeIn(work: Work): void {
       if (!result || result.state !== 'known') return
       const late = isFinal(generation.state)
       const ours = evidence.code === 'storage_failed'
-      // Our own trouble refuses no file that somebody waits for: its tries only make the pauses longer, and are not those of fetching.
-      const tries = !late && ours !== (result.refusedCode === 'storage_failed') ? 1 : result.tries + 1
+      // Our own trouble refuses no file that somebody waits for: its tries only make the pauses longer and are counted
+      // apart from those of fetching (never by the same number as before: a new number gives the lease back).
+      const anew = !late && ours !== (result.refusedCode === 'storage_failed')
+      const tries = anew && result.tries !== 1 ? 1 : result.tries + 1
       if (evidence.final || (late ? tries >= LATE_TRIES : !ours && tries >= TRIES)) Object.assign(result, { state: 'refused', refusedCode: evidence.code, refusedDetail: evidence.detail, nextAt: null, tries })
       else Object.assign(result, { tries, nextAt: now + saveBackoff(tries - 1, late), refusedCode: ours ? evidence.code : null, refusedDetail: evidence.detail })
       return

@@ -201,6 +201,32 @@ describe('stories that once went wrong', () => {
     expect(after.results.map(({ state }) => state)).toEqual(['known', 'known'])
   })
 
+  it('trouble with our own disk refuses no song while somebody waits, is tried ever more rarely, and is not counted as failed fetching', () => {
+    const failing = (code: 'storage_failed' | 'download_failed'): Evidence => ({ kind: 'unsaved', resultId: 'r0', code, detail: 'ENOSPC', final: false })
+    let record = tell([...running, saw(['succeeded', both])]).after
+    const waits: number[] = []
+    const fail = (code: 'storage_failed' | 'download_failed') => {
+      const was = record.results[0]!.tries
+      const { after, events } = decide(record, failing(code), START, POLICY)
+      record = after
+      expect(record.results[0]!.tries, 'a new number gives the lease back').not.toBe(was)
+      expect(events.at(0)).toMatchObject({ type: 'unsaved', data: { code } })
+      return record.results[0]!
+    }
+    fail('download_failed')
+    for (let tries = 0; tries < 50; tries++) waits.push(fail('storage_failed').nextAt! - START)
+    expect(record.results[0]).toMatchObject({ state: 'known' })
+    expect([waits, waits.at(-1)]).toEqual([waits.toSorted((a, b) => a - b), 60_000])
+    for (let tries = 0; tries < 7; tries++) expect(fail('download_failed').state).toBe('known')
+    expect(fail('download_failed')).toMatchObject({ state: 'refused', refusedCode: 'download_failed' })
+  })
+
+  it('trouble with our own disk after the end counts, so a late file is not tried for ever', () => {
+    let record = tell([...running, saw(['succeeded', both]), { kind: 'deadline' }]).after
+    for (let tries = 0; tries < 24; tries++) record = decide(record, { kind: 'unsaved', resultId: 'r0', code: 'storage_failed', detail: 'EIO', final: false }, START, POLICY).after
+    expect(record.results[0]).toMatchObject({ state: 'refused', refusedCode: 'storage_failed' })
+  })
+
   it('with every callback lost, a song is found within 90 seconds of being finished, whenever that is', () => {
     for (let finishedAfter = 1_000; finishedAfter < 560_000; finishedAfter += 3_000) {
       let record = tell(running, newRecord(), 0).after

@@ -310,7 +310,7 @@ export class World {
     else {
       const final = outcome === 7
       if (final && resultId.startsWith('r')) this.spoiled = true
-      this.tell({ evidence: { kind: 'unsaved', resultId, code: final ? 'bad_file' : 'download_failed', detail: 'no', final }, resultLease })
+      this.tell({ evidence: { kind: 'unsaved', resultId, code: final ? 'bad_file' : bits & 64 ? 'storage_failed' : 'download_failed', detail: 'no', final }, resultLease })
     }
   }
 
@@ -485,7 +485,7 @@ export class World {
     if (!this.spoiled && stored < this.bytesGiven) this.broken('bytes that came with the answer are not here')
     // The watch ends with the provider's retention, so whatever the provider told us of and still has must be here.
     const watched = this.tasks.filter((task) => this.record.attempts.some((attempt) => attempt.taskId === task.id))
-    const givenUp = finals(this.record).some(({ refusedCode }) => refusedCode === 'download_failed')
+    const givenUp = finals(this.record).some(({ refusedCode }) => refusedCode === 'download_failed' || refusedCode === 'storage_failed')
     if (this.reachable && !this.spoiled && !givenUp && inTime) {
       if (watched.some(({ fate }) => fate === 'succeeds') && stored < generation.resultCount) this.broken(`a finished task was known, only ${stored} files are here`)
     }

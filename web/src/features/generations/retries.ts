@@ -1,6 +1,6 @@
 import type { Act, Generation } from './generations.ts'
 
-const ABOUT_FILES = new Set(['download_failed', 'bad_file', 'file_too_large', 'unsafe_url'])
+const ABOUT_FILES = new Set(['download_failed', 'storage_failed', 'bad_file', 'file_too_large', 'unsafe_url'])
 
 /**
  * Which retries make sense. Asking again needs a task to ask about and an end that the provider may still mend;
