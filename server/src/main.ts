@@ -26,13 +26,14 @@ if (role !== 'worker') {
   console.log('')
 }
 
-let stopping = false
+let stoppingSince: number | null = null
 // SIGHUP too: closing the terminal is no reason to leave the database behind.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    // A second signal means: now.
-    if (stopping) process.exit(130)
-    stopping = true
+    // npm passes on what the terminal has sent us already: only a signal some time later is a person who insists.
+    if (stoppingSince !== null && Date.now() - stoppingSince > 2_000) process.exit(130)
+    if (stoppingSince !== null) return
+    stoppingSince = Date.now()
     void running.stop().then(() => process.exit(0))
   })
 }
