@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import type { allSettings } from '../app.config.ts'
 import type { Values } from '../config/setting.ts'
-import { createDatabase } from '../database/pool.ts'
+import { createDatabase, type Queryable } from '../database/pool.ts'
 import { callbackAddress } from '../features/generations/callback-address.ts'
+import { SCHEDULES } from '../features/operations/maintenance.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createProviderFetch } from '../providers/provider-fetch.ts'
 import { createSuno } from '../providers/suno/suno.ts'
@@ -52,7 +53,7 @@ async function lookAtDatabase(databaseUrl: () => string): Promise<Finding[]> {
       age === null ? bad('workers', 'none has ever run') : age < 30 ? good('workers', `last round ${age} s ago`) : bad('workers', `last round ${age} s ago: nobody looks after open generations`),
       row.overdue === 0 ? good('stuck', 'nothing is overdue') : bad('stuck', `${row.overdue} generations are overdue`),
       row.violations === 0 ? good('ledger', 'every token is accounted for') : bad('ledger', `${row.violations} rows break a promise: select * from reprise.ledger_violations`),
-      await lookAtSchedules(db),
+      ...(await lookAtSchedules(db)),
     ]
   } catch (error) {
     return [bad('database', (error as Error).message)]
@@ -61,13 +62,20 @@ async function lookAtDatabase(databaseUrl: () => string): Promise<Finding[]> {
   }
 }
 
-async function lookAtSchedules(db: Pick<ReturnType<typeof createDatabase>, 'query'>): Promise<Finding> {
-  try {
-    const { rows } = await db.query<{ name: string }>('select name from reprise_boss.schedule order by name')
-    return rows.length ? good('schedules', rows.map((row) => row.name).join(', ')) : bad('schedules', 'none is set: start a worker')
-  } catch {
-    return bad('schedules', 'none is set: start a worker')
-  }
+/** A job that has missed two of its times, or failed last, is bad; one that had no time to run yet is not. */
+async function lookAtSchedules(db: Queryable): Promise<Finding[]> {
+  const { rows } = await db.query<{ name: string; succeeded: Date | null; failed: Date | null; error: string | null; since: Date; now: Date }>(
+    `select s.name, r.last_success as succeeded, r.last_failure as failed, r.last_error as error, reprise.now() as now,
+       (select applied_at from reprise.migrations where name = '0007-schedules.sql') as since
+     from unnest($1::text[]) s (name) left join reprise.schedule_runs r using (name)`, [Object.keys(SCHEDULES)])
+  return rows.map(({ name, succeeded, failed, error, since, now }) => {
+    const about = `schedule ${name}`
+    const last = succeeded ? `last success ${succeeded.toISOString()}` : 'never succeeded'
+    if (failed && (!succeeded || failed > succeeded)) return bad(about, `failed ${failed.toISOString()} (${error}), ${last}`)
+    const missed = now.getTime() - (succeeded ?? since).getTime() > 2 * SCHEDULES[name as keyof typeof SCHEDULES].everyMs
+    if (missed) return bad(about, `${last}: it has missed two of its times; does a worker run?`)
+    return succeeded ? good(about, last) : note(about, 'its first time has not come yet')
+  })
 }
 
 async function lookAtProvider(config: Config): Promise<Finding[]> {

@@ -4,6 +4,15 @@ import type { Logger } from '../../kernel/logger.ts'
 
 const SCHEMA = 'reprise_boss'
 
+const HOUR_MS = 3_600_000
+
+/** What runs when, and how far apart in milliseconds. */
+export const SCHEDULES = {
+  prune: { cron: '17 * * * *', everyMs: HOUR_MS },
+  'staging-sweep': { cron: '43 * * * *', everyMs: HOUR_MS },
+  'ledger-check': { cron: '5 4 * * *', everyMs: 24 * HOUR_MS },
+} as const
+
 /**
  * Side work on a schedule. Nothing here moves a generation: were all its jobs deleted, every generation would still
  * end right.
@@ -16,31 +25,53 @@ export function createMaintenance({ db, sweepStaging, logger }: { db: Database; 
   })
   boss.on('error', (error) => logger.warn({ err: error }, 'side work failed for the moment'))
 
-  const jobs: Record<string, { cron: string; run: () => Promise<unknown> }> = {
-    prune: { cron: '17 * * * *', run: () => prune(db) },
-    'staging-sweep': { cron: '43 * * * *', run: sweepStaging },
-    'ledger-check': { cron: '5 4 * * *', run: () => checkLedger(db, logger) },
+  const work: Record<keyof typeof SCHEDULES, () => Promise<unknown>> = {
+    prune: () => prune(db),
+    'staging-sweep': sweepStaging,
+    'ledger-check': () => checkLedger(db, logger),
   }
 
   return {
     async start(): Promise<void> {
       await boss.start()
-      for (const [name, { cron, run }] of Object.entries(jobs)) {
+      for (const [name, { cron }] of Object.entries(SCHEDULES)) {
         await boss.createQueue(name, { policy: 'standard' })
         await boss.schedule(name, cron)
-        await boss.work(name, async () => void (await run()))
+        await boss.work(name, () => recorded(db, logger, name, work[name as keyof typeof SCHEDULES]))
       }
     },
     stop: () => boss.stop({ graceful: true, timeout: 5_000, close: false }),
   }
 }
 
-/** Forgets what has had its time: idempotency keys after a day, parked callbacks after ten minutes. */
-export async function prune(db: Database): Promise<void> {
-  await db.query(`delete from reprise.idempotency where created_at < reprise.now() - interval '25 hours'`)
-  await db.query(`delete from reprise.parked_callbacks where received_at < reprise.now() - interval '10 minutes'`)
-  await db.query(`delete from reprise.session_links where expires_at < reprise.now() - interval '7 days'`)
-  await db.query(`delete from reprise.nodes where round_at < reprise.now() - interval '1 day'`)
+/** Runs one job and keeps how it ended: the queue swallows failures, so they are told here. Throws what `run` throws. */
+export async function recorded(db: Database, logger: Logger, name: string, run: () => Promise<unknown>): Promise<void> {
+  const note = (ended: string, error: string | null) => db.query(
+    `insert into reprise.schedule_runs (name, ${ended}, last_error) values ($1, reprise.now(), $2)
+     on conflict (name) do update set ${ended} = excluded.${ended}, last_error = coalesce(excluded.last_error, schedule_runs.last_error)`, [name, error])
+  try {
+    await run()
+  } catch (error) {
+    logger.error({ err: error }, `ALERT: ${name} failed`)
+    await note('last_failure', String((error as Error).message ?? error).slice(0, 500)).catch(() => undefined)
+    throw error
+  }
+  await note('last_success', null)
+}
+
+const FORGOTTEN = {
+  idempotency: `created_at < reprise.now() - interval '25 hours'`,
+  parked_callbacks: `received_at < reprise.now() - interval '10 minutes'`,
+  session_links: `expires_at < reprise.now() - interval '7 days'`,
+  nodes: `round_at < reprise.now() - interval '1 day'`,
+}
+
+/** Forgets what has had its time, some rows at once: no statement holds many locks or runs into its time limit. */
+export async function prune(db: Database, atOnce = 10_000): Promise<void> {
+  for (const [table, old] of Object.entries(FORGOTTEN)) {
+    const text = `delete from reprise.${table} where ctid = any (array(select ctid from reprise.${table} where ${old} limit ${atOnce}))`
+    while ((await db.query(text)).rowCount === atOnce);
+  }
 }
 
 /** The promises about tokens, checked daily; a broken one is an alert. Answers how many rows break one. */

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../../database/testing/test-database.ts'
+import type { Logger } from '../../kernel/logger.ts'
+import { checkLedger, prune, recorded } from './maintenance.ts'
+
+describe('side work', () => {
+  let database: TestDatabase
+  const said: string[] = []
+  const logger = { error: (_: unknown, text: string) => said.push(text) } as unknown as Logger
+  const query = (text: string, values?: unknown[]) => database.db.query(text, values)
+  const count = async (table: string) => (await query(`select count(*) as n from reprise.${table}`)).rows[0]!.n as number
+
+  beforeAll(async () => {
+    database = await createTestDatabase()
+  })
+  afterAll(() => database.close())
+
+  it('prune forgets what has had its time, however many rows, and keeps what has not', async () => {
+    const user = randomUUID()
+    await query(`insert into reprise.accounts (user_id, subject) values ($1, 'somebody')`, [user])
+    await query(`insert into reprise.idempotency (user_id, route, key, body_hash, generation_id, created_at)
+      select $1::uuid, 'r', 'old ' || n, ''::bytea, gen_random_uuid(), reprise.now() - interval '25 hours 1 minute' from generate_series(1, 7) n
+      union all select $1::uuid, 'r', 'kept', ''::bytea, gen_random_uuid(), reprise.now() - interval '24 hours 59 minutes'`, [user])
+    await query(`insert into reprise.parked_callbacks (provider, task_id, received_at) values
+      ('suno', 'old', reprise.now() - interval '11 minutes'), ('suno', 'kept', reprise.now() - interval '9 minutes')`)
+    await query(`insert into reprise.session_links (token_hash, user_id, expires_at) values
+      ('old', $1, reprise.now() - interval '8 days'), ('kept', $1, reprise.now() - interval '6 days')`, [user])
+    await query(`insert into reprise.nodes (node, role, started_at, round_at) values
+      ('old', 'worker', reprise.now(), reprise.now() - interval '25 hours'), ('kept', 'worker', reprise.now(), reprise.now() - interval '23 hours')`)
+    await prune(database.db, 3)
+    expect((await query('select key from reprise.idempotency')).rows).toEqual([{ key: 'kept' }])
+    expect((await query('select task_id from reprise.parked_callbacks')).rows).toEqual([{ task_id: 'kept' }])
+    expect((await query(`select convert_from(token_hash, 'utf8') as name from reprise.session_links`)).rows).toEqual([{ name: 'kept' }])
+    expect((await query('select node from reprise.nodes')).rows).toEqual([{ node: 'kept' }])
+    expect(await count('accounts')).toBe(1)
+  })
+
+  it('a broken promise about tokens is found and told as an alert; a sound ledger is silent', async () => {
+    const user = randomUUID()
+    await query('select reprise.open_wallet($1)', [user])
+    await query(`insert into reprise.ledger_transfers (user_id, kind, from_account, to_account, amount, reason, actor) values ($1, 'grant', 'grants', 'available', 10, 'test', 'test')`, [user])
+    expect(await checkLedger(database.db, logger)).toBe(0)
+    expect(said).toEqual([])
+    await query('update reprise.wallets set available = available + 1 where user_id = $1', [user])
+    expect(await checkLedger(database.db, logger)).toBe(1)
+    expect(said.splice(0)).toEqual(['ALERT: ledger: wallet differs from its entries'])
+  })
+
+  it('a job that fails is told as an alert and remembered; its last success is not forgotten for it', async () => {
+    const row = async () => (await query(`select * from reprise.schedule_runs where name = 'a job'`)).rows[0]!
+    await recorded(database.db, logger, 'a job', async () => undefined)
+    const first = await row()
+    expect(first).toMatchObject({ last_success: expect.any(Date), last_failure: null })
+    await expect(recorded(database.db, logger, 'a job', () => Promise.reject(new Error('the disk is gone')))).rejects.toThrow('the disk is gone')
+    expect(said).toEqual(['ALERT: a job failed'])
+    expect(await row()).toMatchObject({ last_success: first.last_success, last_failure: expect.any(Date), last_error: 'the disk is gone' })
+  })
+})
