@@ -29,7 +29,7 @@ export interface Running {
 
 /**
  * Starts Reprise in this process. What the environment does not name is brought along: the database, and in the demo
- * the provider. Throws ConfigError, DatabaseRefusedError or FolderInUseError with a message for the operator.
+ * the provider. Throws ConfigError, DatabaseRefusedError, FilesFolderError or FolderInUseError with a message for the operator.
  */
 export async function start(env: Record<string, string | undefined>, role: Role = 'all'): Promise<Running> {
   const config = readSettings(allSettings, env)
@@ -67,6 +67,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
       providers,
       providerBases: { suno: simulator?.url ?? config.sunoBaseUrl! },
       blobs: createDiskStore({ root: join(dataDir, 'files') }),
+      filesFolder: join(dataDir, 'files'),
       downloadAllowHosts: [...config.downloadAllowHosts, ...(simulator ? [new URL(simulator.url).host] : [])],
       ownUrl: () => ownUrl,
       demo,
@@ -92,6 +93,9 @@ export async function start(env: Record<string, string | undefined>, role: Role 
       together.push(() => server.close({ drainMs: drainSec * 1000 }))
       ownUrl = server.url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//127.0.0.1:')
     }
+    // A worker does not know where the API listens, nor an API behind somebody's proxy: then somebody else tells.
+    const knownUrl = config.publicBaseUrl ?? ((embedded || demo) && role !== 'worker' ? ownUrl : null)
+    if (knownUrl) await wired.rememberBase(knownUrl)
     await wired.engine.start()
     if (role !== 'api') {
       await wired.engine.startWorkers()

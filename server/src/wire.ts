@@ -25,6 +25,7 @@ import { createRuns } from './features/music-clips/runs.ts'
 import { createMaintenance } from './features/operations/maintenance.ts'
 import { operationsRoutes, watchGenerations } from './features/operations/operations.routes.ts'
 import { filesRoutes } from './features/tracks/files.routes.ts'
+import { createBaseAddress } from './features/tracks/base-address.ts'
 import { createMediaAccess } from './features/tracks/media-access.ts'
 import { BUCKETS, followTracks } from './features/tracks/tracks.listener.ts'
 import { createTracks } from './features/tracks/tracks.queries.ts'
@@ -43,6 +44,7 @@ import type { Logger } from './kernel/logger.ts'
 import type { Provider } from './providers/provider.ts'
 import { createRegistry } from './providers/registry.ts'
 import type { DiskStore } from './storage/disk/disk-store.ts'
+import { claimFilesFolder } from './storage/disk/same-folder.ts'
 import { createGuardedFetch } from './storage/guarded-fetch.ts'
 import { label } from './texts/texts.ts'
 
@@ -54,6 +56,8 @@ export interface WireOptions {
   /** Base address of each provider, by id: decides whether it can call us on loopback. */
   providerBases: Record<string, string>
   blobs: DiskStore
+  /** Where `blobs` lie, when it must be made sure that all nodes share it and that it outlives a redeploy. */
+  filesFolder?: string
   downloadAllowHosts: string[]
   downloadLimits?: DownloadLimits
   /** Where this process listens; known before it does, so that callbacks can be given out. */
@@ -97,9 +101,11 @@ export async function wire(options: WireOptions) {
   const blobs = countTrips(options.blobs, ['stage', 'publish', 'get', 'head', 'delete'], crash)
   const db = countTrips(createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger }), ['query', 'transaction'], crash)
   await migrate(db, { ...ownSqlFiles(), compatSchema: schema, tables: CONTRACT_TABLES.map((table) => ({ schema, table })), logger })
+  if (options.filesFolder) await checkFilesFolder(db, blobs, ids, options.filesFolder)
   await fillErrorLabels(db)
 
   const base = () => publicBaseUrl ?? options.ownUrl()
+  const baseAddress = createBaseAddress({ db, schema, fallback: base })
   const registry = createRegistry(options.providers.map((provider) => countTrips(provider, ['submit', 'check', 'cancel'], crash)))
   const media = createMediaAccess({ publicMedia: options.publicMedia, secret: options.mediaSigningSecret ?? (await keptSecret(db, ids, 'media')), base, clock })
   const guardedFetch = createGuardedFetch({ allowHosts: options.downloadAllowHosts })
@@ -114,7 +120,7 @@ export async function wire(options: WireOptions) {
       return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
     },
     // Money first, then tracks, then the seeds' tables: all in the transaction of the move.
-    listeners: [settleMoves, followTracks(schema, base), followMusicClips(logger)],
+    listeners: [settleMoves, followTracks(schema, baseAddress), followMusicClips(logger)],
   })
 
   const ledger = createLedger({ db })
@@ -175,6 +181,8 @@ export async function wire(options: WireOptions) {
 
   return {
     app, db, engine, accounts, health, streams, maintenance, hasPage,
+    /** Told by a process that knows the address under which Reprise is reached. */
+    rememberBase: baseAddress.remember,
     async close(): Promise<void> {
       await engine.stop()
       await guardedFetch.close()
@@ -187,6 +195,16 @@ export async function wire(options: WireOptions) {
 function placeOf(job: SaveJob): string {
   if (job.kind === 'song') return join(BUCKETS[job.role], job.userId, job.finalId)
   return join('generated', job.userId, job.role === 'final' ? job.finalId : `${job.finalId}-cover`)
+}
+
+/** Throws FilesFolderError. Results of before the mark was invented vouch for their folder: the newest must lie there. */
+async function checkFilesFolder(db: Database, blobs: Pick<DiskStore, 'head'>, ids: Ids, folder: string): Promise<void> {
+  const { rowCount: known } = await db.query(`select 1 from reprise.secrets where name = 'files'`)
+  const id = await keptSecret(db, ids, 'files')
+  await claimFilesFolder(folder, id, async () => {
+    const { rows: [newest] } = await db.query<{ key: string }>(`select blob_key as key from reprise.results where state = 'stored' order by stored_at desc limit 1`)
+    return !newest || (known === 0 && (await blobs.head(newest.key)) !== null)
+  })
 }
 
 /** The view of seed 001 names errors by the taxonomy's English labels. */

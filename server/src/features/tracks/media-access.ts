@@ -16,10 +16,11 @@ export function createMediaAccess(options: { publicMedia: boolean; secret: strin
       const query = signMediaPath({ secret, bucket, path, expiresAt: clock.now() + SIGNED_MS })
       return `${base()}/storage/v1/object/sign/${bucket}/${path.split('/').map(encodeURIComponent).join('/')}?${query}`
     },
-    /** The same for an address as it stands in a column: public ones stay as they are. */
+    /** The same for an address as it stands in a column, which may name an address of before. */
     playable(url: string): string {
-      const [, bucket, path] = /\/object\/public\/([^/]+)\/([^?]+)/.exec(url) ?? []
-      if (publicMedia || !bucket || !path) return url
+      const [own, bucket, path] = /\/storage\/v1\/object\/public\/([^/]+)\/([^?]+).*$/.exec(url) ?? []
+      if (!own || !bucket || !path) return url
+      if (publicMedia) return base() + own
       return this.urlOf(bucket, path.split('/').map(decodeURIComponent).join('/'), '')
     },
     verify: (bucket: string, path: string, query: URLSearchParams) => verifyMediaPath({ secret, bucket, path, query, now: clock.now() }),

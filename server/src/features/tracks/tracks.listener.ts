@@ -1,3 +1,4 @@
+import type { BaseAddress } from './base-address.ts'
 import { jsonForDatabase } from '../../kernel/json.ts'
 import type { AppliedMove, MoveListener } from '../../engine/store.ts'
 import type { Result } from '../../engine/state.ts'
@@ -13,10 +14,12 @@ export function publicUrl(base: string, bucket: string, path: string, sha256: st
 /**
  * Every stored song becomes a track of its own, in the transaction of the move; covers are added to theirs. Runs for
  * late results too. A track that its owner has deleted stays deleted.
- * @param base the address in URLs of columns: absolute when a public address is known, else our own.
+ * @param address with which the URLs in columns begin
  */
-export function followTracks(schema: string, base: () => string): MoveListener {
+export function followTracks(schema: string, address: BaseAddress): MoveListener {
   return async (tx, moves) => {
+    if (!moves.some((move) => move.decision.after.generation.kind === 'song' && newlyStored(move)?.file)) return
+    const base = await address.current(tx)
     const files: unknown[] = []
     const tracks: unknown[] = []
     const covers: unknown[] = []
@@ -27,7 +30,7 @@ export function followTracks(schema: string, base: () => string): MoveListener {
       const bucket = BUCKETS[result.role]
       const path = result.file.blobKey.slice(bucket.length + 1)
       const { blobKey, sha256, bytes, mime, durationMs } = result.file
-      const url = publicUrl(base(), bucket, path, sha256)
+      const url = publicUrl(base, bucket, path, sha256)
       files.push({ bucket, path, blob_key: blobKey, user_id: generation.userId, sha256, bytes, mime })
       const track = results.find((item) => item.role === 'final' && item.index === result.index)!
       if (result.role === 'cover') covers.push({ id: track.id, url })
@@ -38,10 +41,9 @@ export function followTracks(schema: string, base: () => string): MoveListener {
         generation_id: generation.id, track_variant: result.index + 1, total_variants: generation.resultCount, sha256, bytes, mime,
         created_at: generation.createdAt, at: move.at,
         metadata: { provider_url: result.sourceUrl, provider_result_id: result.providerResultId, provider_task_id: generation.providerTaskId },
-        cover_url: coverUrl(results, result, base()),
+        cover_url: coverUrl(results, result, base),
       })
     }
-    if (files.length === 0) return
     await tx.query({ name: 'follow_tracks', text: `select reprise.follow_tracks($1, $2, $3)`, values: [files, tracks, covers].map(jsonForDatabase) })
   }
 }

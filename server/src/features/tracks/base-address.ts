@@ -1,0 +1,38 @@
+import type { Database, Queryable } from '../../database/pool.ts'
+
+const URL_COLUMNS = ['audio_url', 'cover_url', 'video_url', 'storage_audio_url', 'storage_cover_url', 'storage_video_url']
+
+/**
+ * The address with which URLs in columns begin: one for all processes, kept in the database, so that a worker which
+ * cannot know where the API listens writes the same as everybody.
+ * @param fallback the address of this process, remembered when nobody has told a better one yet
+ */
+export function createBaseAddress({ db, schema, fallback }: { db: Database; schema: string; fallback: () => string }) {
+  return {
+    /** For a transaction that writes URLs: they cannot be written past a change of the address at the same moment. */
+    async current(tx: Queryable): Promise<string> {
+      const read = () => tx.query<{ value: string }>({ name: 'base_url', text: `select value from reprise.secrets where name = 'base_url' for share` })
+      const { rows } = await read()
+      if (rows[0]) return rows[0].value
+      await tx.query(`insert into reprise.secrets (name, value) values ('base_url', $1) on conflict (name) do nothing`, [fallback()])
+      return (await read()).rows[0]!.value
+    },
+
+    /** Told by a process that knows the address. When it changed, our own URLs in `tracks` follow, foreign ones stay. */
+    async remember(base: string): Promise<void> {
+      await db.transaction(async (tx) => {
+        await tx.query(`insert into reprise.secrets (name, value) values ('base_url', $1) on conflict (name) do nothing`, [base])
+        const { rows: [kept] } = await tx.query<{ value: string }>(`select value from reprise.secrets where name = 'base_url' for update`)
+        if (kept!.value === base) return
+        await tx.query(`update reprise.secrets set value = $1 where name = 'base_url'`, [base])
+        const ours = (column: string) => `starts_with(${column}, $1 || '/storage/v1/object/')`
+        await tx.query(
+          `update "${schema}".tracks set ${URL_COLUMNS.map((column) => `${column} = case when ${ours(column)} then $2 || substr(${column}, length($1) + 1) else ${column} end`).join(', ')},
+             updated_at = reprise.now()
+           where ${URL_COLUMNS.map(ours).join(' or ')}`, [kept!.value, base])
+      })
+    },
+  }
+}
+
+export type BaseAddress = ReturnType<typeof createBaseAddress>
