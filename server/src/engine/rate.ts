@@ -18,7 +18,9 @@ export async function freeSlots(tx: Tx, account: string, { rate, concurrency }: 
     name: 'free_slots',
     text: `select (select count(*) from unnest(a.grants) g where g > reprise.clock() - $2 * interval '1 millisecond') as recent,
         coalesce(a.breaker_until > reprise.now(), false) as closed,
-        case when $3 then (select count(*) from reprise.attempts t where t.account = a.account and t.state in ('intended', 'sent', 'accepted', 'unknown')) else 0 end as running
+        -- an attempt whose generation has ended is watched at most: should it never be heard of again, it must not keep its place
+        case when $3 then (select count(*) from reprise.attempts t join reprise.generations g on g.id = t.generation_id and g.finished_at is null
+          where t.account = a.account and t.state in ('intended', 'sent', 'accepted', 'unknown')) else 0 end as running
       from reprise.provider_accounts a where a.account = $1 for update`,
     values: [account, windowMs, concurrency !== null],
   })

@@ -313,6 +313,17 @@ describe('slots', () => {
     expect((await test.db.query('select from reprise.attempts where account = $1', [account])).rowCount).toBe(2)
   })
 
+  it('a task that is never heard of again gives its place back when its generation has ended', async () => {
+    const story = await accepted()
+    const { account, attemptId } = story
+    const free = () => test.db.transaction((tx) => freeSlots(tx, account, { rate: null, concurrency: 1 }))
+    await tell(story, slotOf(story), { kind: 'sending', attemptId }, { kind: 'accepted', attemptId, taskId: `t-${attemptId}` })
+    expect(await free()).toBe(0)
+    const { generation, attempts } = await tell(story, { kind: 'deadline' })
+    expect([generation.state, attempts[0]!.state]).toEqual(['timed_out', 'accepted'])
+    expect(await free()).toBe(1)
+  })
+
   it('while the breaker is open no slot is given', async () => {
     const account = await newAccount(test.db)
     await test.db.query("update reprise.provider_accounts set breaker_until = reprise.now() + interval '1 minute' where account = $1", [account])
