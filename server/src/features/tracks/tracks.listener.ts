@@ -31,8 +31,8 @@ export function followTracks(schema: string, address: BaseAddress): MoveListener
       const path = result.file.blobKey.slice(bucket.length + 1)
       const { blobKey, sha256, bytes, mime, durationMs } = result.file
       const url = publicUrl(base, bucket, path, sha256)
-      files.push({ bucket, path, blob_key: blobKey, user_id: generation.userId, sha256, bytes, mime })
       const track = results.find((item) => item.role === 'final' && item.index === result.index)!
+      files.push({ bucket, path, blob_key: blobKey, user_id: generation.userId, sha256, bytes, mime, track_id: track.id })
       if (result.role === 'cover') covers.push({ id: track.id, url })
       else tracks.push({
         id: result.id, user_id: generation.userId, title: result.title ?? generation.request.title ?? titleFrom(generation.request.prompt),

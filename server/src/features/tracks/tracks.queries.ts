@@ -83,17 +83,26 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
      * addresses answer no more. The bytes are left to the archive's sweep.
      */
     async remove(id: string, userId: string | null): Promise<boolean> {
-      const { rowCount } = await db.query(
-        `with gone as (
-           update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
-           where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null returning id
-         ), unnamed as (
-           delete from reprise.files f using gone, reprise.results song
+      return db.transaction(async (tx) => {
+        const { rowCount } = await tx.query(
+          `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
+           where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null`, [id, userId])
+        // A statement of its own: it sees the name of a cover that came while the one above waited for it.
+        if (rowCount > 0) await tx.query(
+          `delete from reprise.files f using reprise.results song
            join reprise.results r on r.generation_id = song.generation_id and r.index = song.index
-           where song.id = gone.id and f.blob_key = r.blob_key
-         )
-         select 1 from gone`, [id, userId])
-      return rowCount > 0
+           where song.id = $1 and f.blob_key = r.blob_key`, [id])
+        return rowCount > 0
+      })
+    },
+    /** Results whose files belong to tracks that are not deleted: a generation's, or one track's with its cover; the song first. */
+    async storedResults(generationId: string, trackId: string | null = null): Promise<string[]> {
+      const { rows: found } = await db.query<{ id: string }>(
+        `select r.id from "${schema}".tracks t join reprise.results song on song.id = t.id
+         join reprise.results r on r.generation_id = song.generation_id and r.index = song.index and r.state = 'stored'
+         where song.generation_id = $1 and ($2::uuid is null or t.id = $2) and t.deleted_at is null order by r.role desc, r.index`,
+        [generationId, trackId])
+      return found.map((row) => row.id)
     },
     async audioFile(id: string, userId: string | null): Promise<(NamedFile & { title: string | null }) | null> {
       const { rows: found } = await db.query<NamedFile & { title: string | null }>(

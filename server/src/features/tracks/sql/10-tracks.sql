@@ -2,9 +2,15 @@
 create or replace function reprise.follow_tracks(p_files jsonb, p_tracks jsonb, p_covers jsonb) returns void language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$ -- see 10-records.sql
 begin
+  -- Who deletes a track at this moment waits for us, or we see it below.
+  perform from ${COMPAT_SCHEMA}.tracks t where t.id in (select f.track_id from jsonb_to_recordset(p_files) as f (track_id uuid))
+    order by t.id for no key update;
+
+  -- Whatever arrives late: what belongs to a deleted track gets no name again.
   insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime)
     select f.bucket, f.path, f.blob_key, f.user_id, f.sha256, f.bytes, f.mime
-    from jsonb_to_recordset(p_files) as f (bucket text, path text, blob_key text, user_id uuid, sha256 text, bytes bigint, mime text)
+    from jsonb_to_recordset(p_files) as f (bucket text, path text, blob_key text, user_id uuid, sha256 text, bytes bigint, mime text, track_id uuid)
+    where not exists (select from ${COMPAT_SCHEMA}.tracks t where t.id = f.track_id and t.deleted_at is not null)
   on conflict (bucket, path) do nothing;
 
   if p_tracks <> '[]' then
@@ -22,7 +28,7 @@ begin
 
   if p_covers <> '[]' then
     update ${COMPAT_SCHEMA}.tracks t set cover_url = c.url, storage_cover_url = c.url, updated_at = reprise.now()
-    from jsonb_to_recordset(p_covers) as c (id uuid, url text) where t.id = c.id;
+    from jsonb_to_recordset(p_covers) as c (id uuid, url text) where t.id = c.id and t.deleted_at is null;
   end if;
 end $$;
 
