@@ -24,7 +24,7 @@ import { musicClipsErrors, musicClipsRoutes } from './features/music-clips/music
 import { createRuns } from './features/music-clips/runs.ts'
 import { createMaintenance } from './features/operations/maintenance.ts'
 import { operationsRoutes, watchGenerations } from './features/operations/operations.routes.ts'
-import { filesRoutes } from './features/tracks/files.routes.ts'
+import { createServe, filesRoutes } from './features/tracks/files.routes.ts'
 import { createBaseAddress } from './features/tracks/base-address.ts'
 import { createMediaAccess } from './features/tracks/media-access.ts'
 import { BUCKETS, followTracks } from './features/tracks/tracks.listener.ts'
@@ -160,12 +160,15 @@ export async function wire(options: WireOptions) {
     }),
   })
   metrics.mount(app)
+  const serve = createServe(blobs)
   const rooms: App[] = [
     accountsRoutes(accounts, { publicBaseUrl }),
-    generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations }),
+    generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations,
+      healFiles: async (id) => { for (const result of await tracks.storedResults(id)) await engine.heal(result) },
+    }),
     callbackRoutes({ door: engine.door, clock }),
-    tracksRoutes({ tracks, blobs, redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })) }),
-    filesRoutes({ tracks, blobs, media }),
+    tracksRoutes({ tracks, serve, heal: engine.heal, redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })) }),
+    filesRoutes({ tracks, serve, media }),
     ledgerRoutes({ ledger, resultsOf: (kind) => options.providers.find((one) => one.descriptor.kinds.includes(kind as never))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1 }),
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),

@@ -10,6 +10,7 @@ import { createBreaker } from './breaker.ts'
 import { createCallbackDoor } from './callbacks.ts'
 import { noCrash, type Crash } from './crash.ts'
 import { createDispatcher } from './dispatch.ts'
+import { createHealer } from './heal.ts'
 import { createPatientKnock } from './knock.ts'
 import { createLeases } from './leases.ts'
 import { createOutbox, type Effect } from './outbox.ts'
@@ -61,7 +62,7 @@ export function createEngine(deps: EngineDeps) {
   const loops = { dispatch: dispatcher, attend: attendant, save: saver, outbox } as const
 
   return {
-    store, door, accounts, waker,
+    store, door, accounts, waker, heal: createHealer({ db, blobs, obtain: deps.obtain, logger }),
     /** Follows wakes of other processes; needed by API processes too (live events). */
     async start(): Promise<void> {
       await waker.start()

@@ -103,12 +103,14 @@ interface Deps {
   accept: Accept
   /** Stored results of generations, by generation id. */
   tracksOf: (generationIds: string[], on: Queryable) => Promise<Map<string, TrackView[]>>
+  /** Puts lost or damaged files of a generation right, as far as it can be done. */
+  healFiles: (generationId: string) => Promise<unknown>
 }
 
 const DAY_SEC = 86_400
 const afterSchema = z.tuple([cursorTime, z.uuid()])
 
-export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
+export function generationsRoutes({ db, store, accept, tracksOf, healFiles }: Deps): App {
   const app = createRouter()
 
   /** A generation and its tracks as of one moment: else a file could be there that the receipt does not know yet. */
@@ -169,6 +171,7 @@ export function generationsRoutes({ db, store, accept, tracksOf }: Deps): App {
       const { id } = c.req.valid('param')
       const before = await view(c, id, userId)
       if (kind === 'cancel' && isFinal(before.state)) throw new AppError('conflict', { state: before.state })
+      if (kind === 'redownload') await healFiles(id)
       const outcome: Outcome = await store.apply({ generationId: id, cause: 'user', evidence: { kind, by: requireUser(c).subject } })
       if (outcome.kind === 'missing') throw new AppError('not_found')
       if (kind === 'cancel' && outcome.kind === 'applied' && outcome.move.decision.move === 'ignored') throw new AppError('conflict')

@@ -16,9 +16,10 @@ const MINE = 'private, max-age=3600'
  */
 const REMEMBER = 5_000
 const REMEMBER_MS = 10_000
+const ALERT_EVERY_MS = 60_000
 
 /** Stored files by bucket and path: public, signed, or for their owner. GET and HEAD, with ranges. */
-export function filesRoutes({ tracks, blobs, media }: { tracks: Tracks; blobs: BlobStore; media: MediaAccess }): App {
+export function filesRoutes({ tracks, serve, media }: { tracks: Tracks; serve: Serve; media: MediaAccess }): App {
   const app = createRouter()
   const remembered = new Map<string, { file: NamedFile; until: number }>()
 
@@ -42,7 +43,7 @@ export function filesRoutes({ tracks, blobs, media }: { tracks: Tracks; blobs: B
     const identity = c.get('identity')
     const allowed = media.publicMedia || (identity && (identity.operator || identity.userId === file?.userId))
     if (!file || !allowed) throw new AppError('not_found')
-    return serve(c, blobs, file, media.publicMedia ? FOREVER : MINE)
+    return serve(c, file, media.publicMedia ? FOREVER : MINE)
   })
 
   app.get('/storage/v1/object/sign/:bucket/:path{.+}', async (c) => {
@@ -51,17 +52,36 @@ export function filesRoutes({ tracks, blobs, media }: { tracks: Tracks; blobs: B
     if (verdict === 'expired') throw new AppError('gone')
     const file = verdict === 'valid' ? await find(bucket, path) : null
     if (!file) throw new AppError('not_found')
-    return serve(c, blobs, file, MINE)
+    return serve(c, file, MINE)
   })
 
   return app
 }
 
-export async function serve(c: AppContext, blobs: BlobStore, file: NamedFile, cacheControl: string, downloadName?: string): Promise<Response> {
-  const response = await serveFile({
-    store: blobs, key: file.blobKey, bytes: file.bytes, mime: file.mime, sha256: file.sha256, request: c.req.raw, cacheControl, downloadName,
-    headers: { 'cross-origin-resource-policy': 'cross-origin' },
-  })
-  if (!response) throw new AppError('not_found')
-  return response
+/** Serves stored files. Bytes that are missing are an alert, once a minute for each file. */
+export function createServe(blobs: BlobStore) {
+  const alerted = new Map<string, number>()
+
+  function alert(c: AppContext, { bucket, path }: NamedFile): void {
+    const name = `${bucket}/${path}`
+    const now = performance.now()
+    if ((alerted.get(name) ?? -Infinity) > now - ALERT_EVERY_MS) return
+    if (alerted.size >= REMEMBER) alerted.delete(alerted.keys().next().value!)
+    alerted.set(name, now)
+    c.get('logger').error({ bucket, path }, 'ALERT: a stored file is missing')
+  }
+
+  return async function serve(c: AppContext, file: NamedFile, cacheControl: string, downloadName?: string): Promise<Response> {
+    const response = await serveFile({
+      store: blobs, key: file.blobKey, bytes: file.bytes, mime: file.mime, sha256: file.sha256, request: c.req.raw, cacheControl, downloadName,
+      headers: { 'cross-origin-resource-policy': 'cross-origin' },
+    })
+    if (!response) {
+      alert(c, file)
+      throw new AppError('not_found')
+    }
+    return response
+  }
 }
+
+export type Serve = ReturnType<typeof createServe>

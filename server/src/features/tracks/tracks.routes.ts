@@ -5,8 +5,7 @@ import { withEtag } from '../../http-kit/etag.ts'
 import { createRouter, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
 import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError } from '../../kernel/errors.ts'
-import type { BlobStore } from '../../storage/blob-store.ts'
-import { serve } from './files.routes.ts'
+import type { Serve } from './files.routes.ts'
 import type { Tracks } from './tracks.queries.ts'
 
 const trackSchema = z.object({
@@ -34,7 +33,8 @@ const audio = createRoute({
 })
 const retry = createRoute({
   method: 'post', path: '/api/tracks/{id}/retry-download', tags, summary: 'Fetch its file again, free', request: { params: idParam },
-  responses: { 200: jsonResponse(trackSchema, 'The track'), ...problemResponses('unauthorized', 'not_found') },
+  description: 'A lost or damaged file is put right when its source still has the very same bytes; else `conflict`.',
+  responses: { 200: jsonResponse(trackSchema, 'The track'), ...problemResponses('unauthorized', 'not_found', 'conflict', 'storage_failed') },
 })
 const remove = createRoute({
   method: 'delete', path: '/api/tracks/{id}', tags, summary: 'Delete it', request: { params: idParam },
@@ -43,12 +43,14 @@ const remove = createRoute({
 
 interface Deps {
   tracks: Tracks
-  blobs: BlobStore
+  serve: Serve
   /** Asks the engine to fetch a generation's files again. */
   redownload: (generationId: string, by: string) => Promise<void>
+  /** Puts a stored file right: that of the track (its id is its result's) or of its cover. */
+  heal: (resultId: string) => Promise<'whole' | 'healed' | 'gone'>
 }
 
-export function tracksRoutes({ tracks, blobs, redownload }: Deps): App {
+export function tracksRoutes({ tracks, serve, redownload, heal }: Deps): App {
   const app = createRouter()
   /** Operators see and mend everybody's; a user only their own. */
   const scope = (c: AppContext): string | null => {
@@ -73,13 +75,18 @@ export function tracksRoutes({ tracks, blobs, redownload }: Deps): App {
     const file = await tracks.audioFile(c.req.valid('param').id, scope(c))
     if (!file) throw new AppError('not_found')
     const name = c.req.valid('query').download ? `${file.title ?? 'track'}.${file.path.split('.').at(-1)}` : undefined
-    return (await serve(c, blobs, file, 'private, max-age=3600', name)) as never
+    return (await serve(c, file, 'private, max-age=3600', name)) as never
   })
 
   app.openapi(retry, async (c) => {
     const track = await tracks.find(c.req.valid('param').id, scope(c))
     if (!track) throw new AppError('not_found')
-    if (track.generationId) await redownload(track.generationId, requireUser(c).subject)
+    if (track.generationId) {
+      const gone: string[] = []
+      for (const id of await tracks.storedResults(track.generationId, track.id)) if ((await heal(id)) === 'gone') gone.push(id)
+      await redownload(track.generationId, requireUser(c).subject)
+      if (gone.includes(track.id)) throw new AppError('conflict')
+    }
     return c.json(track, 200)
   })
 
