@@ -72,6 +72,7 @@ export function createStore(deps: {
     },
     most: MOST_PER_BATCH,
     lanes: LANES,
+    keyOf: (knock) => knock.generationId,
   })
 
   const write = (knocks: Knock[]): Promise<Outcome[]> => applyPicked(async () => knocks)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createBatcher } from './batcher.ts'
 
 describe('a batcher', () => {
-  const settings = { most: 3, lanes: 1, undone: (error: unknown) => (error as Error).message === 'rolled back' }
+  const settings = { most: 3, lanes: 1, keyOf: String, undone: (error: unknown) => (error as Error).message === 'rolled back' }
 
   it('does one at once, and together what was asked meanwhile, never more than `most`', async () => {
     const sizes: number[] = []
@@ -38,5 +38,29 @@ describe('a batcher', () => {
     expect(await Promise.allSettled([1, 2].map(ask))).toMatchObject([{ reason: { message: 'connection lost' } }, { reason: { message: 'connection lost' } }])
     expect(calls).toBe(0)
     expect(await ask(5)).toBe(5)
+  })
+
+  it('never has the same key in two batches at once, keeps its order, and lets others pass', async () => {
+    const log: string[] = []
+    const holds = new Map<string, () => void>()
+    const work = (items: string[]) => new Promise<string[]>((done) => {
+      log.push(items.join(' '))
+      holds.set(items[0]!, () => done(items))
+    })
+    const ask = createBatcher<string, string>({ ...settings, lanes: 2, keyOf: (item) => item[0]!, alone: async (item) => (await work([item]))[0]!, together: work })
+    const tick = () => new Promise((resolve) => setTimeout(resolve, 5))
+    const all = [ask('a1')]
+    await tick()
+    all.push(ask('a2'), ask('b1'), ask('a3'))
+    await tick()
+    expect(log).toEqual(['a1', 'b1'])
+    holds.get('b1')!()
+    await tick()
+    expect(log).toEqual(['a1', 'b1'])
+    holds.get('a1')!()
+    await tick()
+    expect(log).toEqual(['a1', 'b1', 'a2 a3'])
+    holds.get('a2')!()
+    expect(await Promise.all(all)).toEqual(['a1', 'a2', 'b1', 'a3'])
   })
 })

@@ -36,14 +36,18 @@ $$;
 create or replace function reprise.renew_leases(p_generations uuid[], p_generation_fences bigint[], p_results uuid[], p_result_fences bigint[], p_lease_ms int)
 returns table (id uuid) language sql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
-  with generations as (
-    update reprise.generations g set lease_until = reprise.now() + p_lease_ms * interval '1 millisecond'
-    from unnest(p_generations, p_generation_fences) as h (id, fence) where g.id = h.id and g.fence = h.fence and g.lease_until is not null
-    returning g.id
+  -- A locked row is being written by whoever works on it: skipped until the next renewal. Waiting for it with the other
+  -- rows in hand would make all of them wait.
+  with mine as materialized (
+    select g.id from unnest(p_generations, p_generation_fences) as h (id, fence)
+    join reprise.generations g on g.id = h.id and g.fence = h.fence and g.lease_until is not null for no key update of g skip locked
+  ), generations as (
+    update reprise.generations g set lease_until = reprise.now() + p_lease_ms * interval '1 millisecond' from mine where g.id = mine.id returning g.id
+  ), my_results as materialized (
+    select r.id from unnest(p_results, p_result_fences) as h (id, fence)
+    join reprise.results r on r.id = h.id and r.fence = h.fence and r.lease_until is not null for no key update of r skip locked
   ), results as (
-    update reprise.results r set lease_until = reprise.now() + p_lease_ms * interval '1 millisecond'
-    from unnest(p_results, p_result_fences) as h (id, fence) where r.id = h.id and r.fence = h.fence and r.lease_until is not null
-    returning r.id
+    update reprise.results r set lease_until = reprise.now() + p_lease_ms * interval '1 millisecond' from my_results m where r.id = m.id returning r.id
   )
   select id from generations union all select id from results
 $$;
