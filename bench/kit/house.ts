@@ -53,6 +53,7 @@ export async function startHouse({ roles, provider, env = {}, nodeOptions = [] }
     undo.push(() => postgres.stop())
     const db = createDatabase({ url: postgres.url, max: 20, applicationName: 'bench', logger })
     undo.push(() => db.close())
+    if (process.env.BENCH_TRACK) await db.query("alter database reprise set track_functions = 'all'")
     const simulator = typeof provider === 'string' ? null : await startSimulator(folder, provider)
     if (simulator) undo.push(() => simulator.stop())
     const base = typeof provider === 'string' ? provider : simulator!.url
