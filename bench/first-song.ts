@@ -55,7 +55,7 @@ try {
   for (const track of generation.tracks) {
     const audio = await fetch(track.audioUrl)
     const body = await audio.arrayBuffer()
-    if (audio.status !== 200 || !/^audio\//.test(audio.headers.get('content-type') ?? '') || body.byteLength !== track.bytes || !track.archived) throw new Error(`track ${track.id} does not play: ${audio.status}`)
+    if (audio.status !== 200 || !(audio.headers.get('content-type') ?? '').startsWith('audio/') || body.byteLength !== track.bytes || !track.archived) throw new Error(`track ${track.id} does not play: ${audio.status}`)
     bytes += body.byteLength
   }
   const total = seconds(begun)

@@ -1,4 +1,4 @@
-import { ask, startHouse } from './kit/house.ts'
+import { ask, load, startHouse } from './kit/house.ts'
 import { options, percentile, report } from './kit/report.ts'
 import { timetable, type TaskReport } from './kit/simulated.ts'
 
@@ -66,16 +66,18 @@ try {
       text = messages.pop()!
       for (const message of messages) {
         const data = /^data: (.*)$/m.exec(message)?.[1]
-        if (!data?.includes('stored')) continue
+        if (!data || !/"event":"(stored|complete)"/.test(data)) continue
         const id = (JSON.parse(data) as { generationId: string }).generationId
         void look(id).catch(() => undefined)
       }
     }
   })().catch(() => undefined)
 
+  const [begun, cpu] = [performance.now(), await house.cpu()]
   const ids: string[] = []
   for (const prompt of prompts) ids.push(await ask(house, token!, JSON.stringify({ provider: 'suno', kind: 'song', prompt, model: 'V5' })))
   for (const end = performance.now() + 60_000; playableAt.size < generations * 2 && performance.now() < end; ) await pause(50)
+  const busy = load(cpu, await house.cpu(), (performance.now() - begun) / 1000)
   looking.abort()
   await reading
   if (playableAt.size < generations * 2) throw new Error(`only ${playableAt.size} of ${generations * 2} songs became playable`)
@@ -105,7 +107,7 @@ try {
       { what: 'bare download of the same files, one at a time, p50', value: percentile(bareMs, 0.5), unit: 'ms' },
       { what: 'the same, p99', value: percentile(bareMs, 0.99), unit: 'ms' },
     ],
-    notes: [`${generations * 2} songs of about ${Math.round(bytes / 1000)} kB; the provider finished them within ${((Math.max(...finals) - Math.min(...finals)) / 1000).toFixed(1)} s`],
+    notes: [`${generations * 2} songs of about ${Math.round(bytes / 1000)} kB; the provider finished them within ${((Math.max(...finals) - Math.min(...finals)) / 1000).toFixed(1)} s`, `processors busy: ${busy}`],
   })
 } finally {
   await house.stop()

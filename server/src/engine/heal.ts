@@ -87,4 +87,3 @@ export function createHealer({ db, blobs, obtain, logger }: Deps) {
   }
 }
 
-export type Heal = ReturnType<typeof createHealer>
