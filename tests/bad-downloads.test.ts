@@ -29,7 +29,7 @@ const BAD_FILES = [
 ] as const
 
 const FINAL_STATES = ['complete', 'failed', 'timed_out', 'cancelled']
-const LIMITS = { timeoutMs: 5_000, idleTimeoutMs: 300, minRate: { bytesPerSec: 1_000, windowMs: 600 } }
+const LIMITS = { timeoutMs: 30_000, idleTimeoutMs: 300, minRate: { bytesPerSec: 1_000, windowMs: 600 } }
 /** All tries together (1 minute of waits) fit in; leases outlast the jumps of the clock. */
 const TIMES = { deadlineSec: 600, leaseMs: 600_000, downloadLimits: LIMITS }
 
