@@ -257,6 +257,7 @@ const EFFECTS: Partial<Record<MoveId, (work: Work) => void>> = {
   hint(work) {
     keepClaim(work)
     if (work.evidence.kind === 'hint' && worthAsking(work)) wakeUp(work)
+    else leaveToCallbacks(work)
   },
   wake(work) {
     // Noted also when there is nothing to ask: a stranger who repeats a known task id is heard once in 5 seconds.
@@ -350,6 +351,17 @@ function worthAsking({ evidence, attempt }: Work): boolean {
   return true
 }
 
+/** Callbacks with our token do arrive for this attempt: asking is only the safety net, as late as a lost one may be found. */
+const patience = ({ policy }: Work): number => policy.firstPollMs + policy.pollMaxMs
+
+/** "Still running" is an answer too: what is not due yet, and nothing is wrong with, need not be asked soon. */
+function leaveToCallbacks(work: Work): void {
+  const { record: { generation }, attempt, now } = work
+  if (attempt?.state !== 'accepted' || attempt.claimed === null || generation.checkAt === null || generation.checkAt <= now) return
+  if (generation.emptyChecks > 0 || generation.unreachableChecks > 0) return
+  if (generation.state === 'generating' || generation.state === 'previewing') generation.checkAt = Math.max(generation.checkAt, now + patience(work))
+}
+
 function keepClaim({ evidence, attempt, record, now }: Work): void {
   if (evidence.kind !== 'hint' || !attempt) return
   record.generation.heardAt = now
@@ -412,10 +424,11 @@ function askAgain(work: Work): void {
     ? lateWait(work)
     : said === 'succeeded'
       ? Math.min(5_000, pollMs) * generation.emptyChecks
-      : // Callbacks do arrive: polling is only the safety net behind them.
-        generation.wokenAt !== null
-        ? pollMaxMs
-        : Math.min(pollMaxMs, Math.round(pollMs * 1.3 ** Math.min(generation.checks - 1, 30)))
+      : work.attempt?.claimed
+        ? patience(work)
+        : generation.wokenAt !== null // callbacks do arrive, though not with our token
+          ? pollMaxMs
+          : Math.min(pollMaxMs, Math.round(pollMs * 1.3 ** Math.min(generation.checks - 1, 30)))
   nextCheck(work, wait)
 }
 

@@ -240,4 +240,33 @@ describe('stories that once went wrong', () => {
       expect(found - START - finishedAfter).toBeLessThanOrEqual(90_000)
     }
   })
+
+  it('where callbacks arrive the provider is asked by them, and once in a while in case one gets lost; never more than 90 seconds late', () => {
+    const text: Evidence = { kind: 'hint', attemptId: 'a1', taskId: 't1', claimed: snapshot('running', [song('a', null), song('b', null)]) }
+    for (let finishedAfter = 20_000; finishedAfter < 560_000; finishedAfter += 3_000) {
+      let record = decide(tell(running, newRecord(), 0).after, text, START + 15_000, POLICY).after
+      let asked = 0
+      let found = 0
+      while (!found) {
+        const now = record.generation.checkAt!
+        const done = now >= START + finishedAfter
+        record = decide(record, { kind: 'snapshot', attemptId: 'a1', askedAt: now, snapshot: done ? snapshot('succeeded', both) : snapshot('running') }, now, POLICY).after
+        asked++
+        if (record.generation.state === 'saving') found = now
+      }
+      expect(found - START - finishedAfter).toBeLessThanOrEqual(90_000)
+      expect(asked).toBeLessThanOrEqual(2 + finishedAfter / 75_000)
+    }
+  })
+
+  it('a callback without our token, or one that is late, puts no question off', () => {
+    const asking = tell(running, newRecord(), 0).after
+    const bare: Evidence = { kind: 'hint', attemptId: 'a1', taskId: 't1', claimed: null }
+    expect(decide(asking, bare, START + 1_000, POLICY).after.generation.checkAt).toBeLessThanOrEqual(START + 1_000)
+    const text: Evidence = { kind: 'hint', attemptId: 'a1', taskId: 't1', claimed: snapshot('running', []) }
+    const due = asking.generation.checkAt!
+    expect(decide(asking, text, due, POLICY).after.generation.checkAt).toBe(due)
+    const empty = decide(asking, { kind: 'snapshot', attemptId: 'a1', askedAt: due, snapshot: snapshot('succeeded', []) }, due, POLICY).after
+    expect(decide(empty, text, due + 1, POLICY).after.generation.checkAt).toBe(empty.generation.checkAt)
+  })
 })
