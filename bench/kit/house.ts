@@ -43,7 +43,7 @@ export interface HouseOptions {
  */
 export async function startHouse({ roles, provider, env = {}, nodeOptions = [] }: HouseOptions): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), 'reprise-bench-'))
-  const undo: (() => Promise<unknown>)[] = [async () => process.env.BENCH_KEEP ? console.log(folder) : rm(folder, { recursive: true, force: true })]
+  const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
   const stop = async () => {
     for (const one of undo.splice(0).reverse()) await one()
   }
