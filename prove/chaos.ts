@@ -100,7 +100,7 @@ const SCENARIOS: Record<string, (stage: Stage) => Promise<void>> = {
   async 'worker frozen in a transaction'(stage) {
     const { fleet, figures, songs } = stage
     const begun = Date.now()
-    const victim = await fleet.startServer('worker', { REPRISE_CRASH_AT: 'before_commit:4:stop' })
+    const victim = await fleet.startServer('worker', { REPRISE_CRASH_AT: 'before_commit:2:stop' })
     await fleet.settled(songs, 60_000)
     figures.ms = Date.now() - begun
     figures.stopped = /^State:\s+T/m.test(await readFile(`/proc/${victim.pid}/status`, 'utf8').catch(() => '')) ? 1 : 0
