@@ -366,7 +366,7 @@ function keepClaim({ evidence, attempt, record, now }: Work): void {
   if (evidence.kind !== 'hint' || !attempt) return
   record.generation.heardAt = now
   // A later, poorer callback (`first` after `complete`) does not replace a richer one.
-  if (evidence.claimed && attempt.claimed?.status !== 'succeeded') attempt.claimed = evidence.claimed
+  if (evidence.claimed && attempt.claimed?.status !== 'succeeded') attempt.claimed = { ...evidence.claimed, raw: null } // the event has it
 }
 
 function takeBytes(work: Work): void {

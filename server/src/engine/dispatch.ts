@@ -9,7 +9,7 @@ import type { Crash } from './crash.ts'
 import type { PatientKnock } from './knock.ts'
 import type { Leases } from './leases.ts'
 import { createLoop } from './loop.ts'
-import { book, freeSlots } from './rate.ts'
+import { takeSlots } from './rate.ts'
 import type { Evidence, GenerationRecord, StagedResult } from './state.ts'
 import type { Knock, Store } from './store.ts'
 
@@ -51,23 +51,16 @@ export function createDispatcher(deps: Deps) {
   async function grant(provider: Provider, room: number): Promise<'more' | 'done'> {
     const { account, descriptor } = provider
     const tokens = new Map<string, string>()
-    let wanted = 0
+    let more = false
     const outcomes = await store.applyPicked(async (tx) => {
       tokens.clear()
-      wanted = Math.min(room, await freeSlots(tx, account, descriptor))
-      if (wanted === 0) return []
-      const { rows } = await tx.query<{ id: string }>({
-        name: 'whose_turn',
-        text: `select id from reprise.generations where account = $1 and dispatch_at <= reprise.now() and deadline_at > reprise.now()
-          order by turn, created_at limit $2 for update skip locked`,
-        values: [account, wanted],
-      })
-      await book(tx, account, rows.length, descriptor)
-      return rows.map(({ id }): Knock => {
+      const slots = await takeSlots(tx, account, room, descriptor)
+      more = slots.more
+      return slots.ids.map((generationId): Knock => {
         const token = deps.ids.secret()
         const attemptId = deps.ids.uuid()
         tokens.set(attemptId, token)
-        return { generationId: id, cause: 'dispatcher', evidence: { kind: 'slot', attemptId, tokenHash: sha256Hex(token), adapter: descriptor.id, account } }
+        return { generationId, cause: 'dispatcher', evidence: { kind: 'slot', attemptId, tokenHash: sha256Hex(token), adapter: descriptor.id, account } }
       })
     })
     await crash('after_slot')
@@ -84,7 +77,7 @@ export function createDispatcher(deps: Deps) {
         })
       inFlight.add(work)
     }
-    return outcomes.length > 0 && outcomes.length === wanted ? 'more' : 'done'
+    return more ? 'more' : 'done'
   }
 
   async function submit(provider: Provider, record: GenerationRecord, attemptId: string, token: string, fence: number): Promise<void> {

@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../database/testing/test-
 import { isLasting } from '../database/transient.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createPatientKnock } from './knock.ts'
-import { book, freeSlots } from './rate.ts'
+import { takeSlots } from './rate.ts'
 import type { Evidence } from './state.ts'
 import { fileOf, problem, snapshot, song } from './testing/records.ts'
 import { accept, createNode, LEASE_MS, newAccount, newUser, wallet, type Node } from './testing/nodes.ts'
@@ -24,6 +24,14 @@ afterAll(async () => {
 })
 
 const logger = createLogger({ level: 'silent' })
+
+/** An account with requests that wait for their slots. */
+async function busyAccount(waiting: number): Promise<string> {
+  const account = await newAccount(test.db)
+  const userId = await newUser(test.db)
+  for (let place = 0; place < waiting; place++) await accept(test.db, { userId, account })
+  return account
+}
 
 async function accepted(tokens = 1_000) {
   const user = await newUser(test.db, tokens)
@@ -255,17 +263,16 @@ describe('claims', () => {
 
 describe('slots', () => {
   it('two dispatchers together never start more than the rate allows in any window', async () => {
-    const account = await newAccount(test.db)
+    const account = await busyAccount(3)
     const limits = { rate: { count: 5, windowMs: 400 }, concurrency: null }
     const granted: number[] = []
     const until = performance.now() + 2_000
     const dispatcher = async ({ db }: Node) => {
       while (performance.now() < until) {
         const times = await db.transaction(async (tx) => {
-          const free = Math.min(3, await freeSlots(tx, account, limits))
-          await book(tx, account, free, limits)
+          const { length } = (await takeSlots(tx, account, 3, limits)).ids
           const { rows } = await tx.query<{ grants: Date[] }>('select grants from reprise.provider_accounts where account = $1', [account])
-          return free ? rows[0]!.grants.slice(-free) : []
+          return length ? rows[0]!.grants.slice(-length) : []
         })
         granted.push(...times.map((time) => time.getTime()))
       }
@@ -277,15 +284,15 @@ describe('slots', () => {
   })
 
   it('a grant that waited long for its turn is booked for the moment when it was given', async () => {
-    const account = await newAccount(test.db)
+    const account = await busyAccount(2)
     const limits = { rate: { count: 2, windowMs: 10_000 }, concurrency: null }
     let late: Promise<void> | undefined
     let held = new Date(0)
     await node.db.transaction(async (tx) => {
-      await freeSlots(tx, account, limits)
+      await tx.query('select from reprise.provider_accounts where account = $1 for update', [account])
       late = other.db.transaction(async (second) => {
         await second.query('select now()')
-        await book(second, account, await freeSlots(second, account, limits), limits)
+        await takeSlots(second, account, 64, limits)
       })
       await new Promise((done) => setTimeout(done, 100))
       held = (await tx.query<{ now: Date }>('select clock_timestamp() as now')).rows[0]!.now
@@ -297,14 +304,11 @@ describe('slots', () => {
   })
 
   it('no more tasks run at once than the account allows, however many nodes give out slots', async () => {
-    const account = await newAccount(test.db)
-    const userId = await newUser(test.db)
+    const account = await busyAccount(8)
     const limits = { rate: null, concurrency: 2 }
-    for (let place = 0; place < 8; place++) await accept(test.db, { userId, account })
     const grant = ({ store }: Node) => store.applyPicked(async (tx) => {
-      const free = await freeSlots(tx, account, limits)
-      const { rows } = await tx.query<{ id: string }>('select id from reprise.generations where account = $1 and dispatch_at is not null order by turn limit $2 for update skip locked', [account, free])
-      return rows.map(({ id }) => {
+      const { ids } = await takeSlots(tx, account, 64, limits)
+      return ids.map((id) => {
         const attemptId = randomUUID()
         return { generationId: id, cause: 'test', evidence: { kind: 'slot', attemptId, tokenHash: attemptId.replaceAll('-', ''), adapter: 'suno', account } }
       })
@@ -316,7 +320,8 @@ describe('slots', () => {
   it('a task that is never heard of again gives its place back when its generation has ended', async () => {
     const story = await accepted()
     const { account, attemptId } = story
-    const free = () => test.db.transaction((tx) => freeSlots(tx, account, { rate: null, concurrency: 1 }))
+    await accept(test.db, { userId: await newUser(test.db), account })
+    const free = async () => (await test.db.transaction((tx) => takeSlots(tx, account, 64, { rate: null, concurrency: 1 }))).ids.length
     await tell(story, slotOf(story), { kind: 'sending', attemptId }, { kind: 'accepted', attemptId, taskId: `t-${attemptId}` })
     expect(await free()).toBe(0)
     const { generation, attempts } = await tell(story, { kind: 'deadline' })
@@ -325,8 +330,11 @@ describe('slots', () => {
   })
 
   it('while the breaker is open no slot is given', async () => {
-    const account = await newAccount(test.db)
+    const account = await busyAccount(1)
     await test.db.query("update reprise.provider_accounts set breaker_until = reprise.now() + interval '1 minute' where account = $1", [account])
-    expect(await test.db.transaction((tx) => freeSlots(tx, account, { rate: { count: 5, windowMs: 1_000 }, concurrency: null }))).toBe(0)
+    const ids = async () => (await test.db.transaction((tx) => takeSlots(tx, account, 64, { rate: { count: 5, windowMs: 1_000 }, concurrency: null }))).ids
+    expect(await ids()).toHaveLength(0)
+    await test.db.query('update reprise.provider_accounts set breaker_until = null where account = $1', [account])
+    expect(await ids()).toHaveLength(1)
   })
 })

@@ -6,7 +6,8 @@
 drop function if exists reprise.insert_generation(jsonb);
 drop function if exists reprise.own_last_turn(text, uuid);
 create or replace function reprise.insert_generations(p jsonb)
-returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql set enable_sort = off as $$
+returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql
+set enable_sort = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_at timestamptz := date_trunc('milliseconds', reprise.now());

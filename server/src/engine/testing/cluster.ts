@@ -5,7 +5,7 @@ import type { ProviderErrorCode } from '../../kernel/errors.ts'
 import { sha256Hex } from '../../kernel/ids.ts'
 import type { Snapshot } from '../../providers/provider.ts'
 import { dueStep } from '../decide.ts'
-import { book, freeSlots } from '../rate.ts'
+import { takeSlots } from '../rate.ts'
 import { isFinal, type Evidence, type GenerationRecord } from '../state.ts'
 import type { Knock, Outcome } from '../store.ts'
 import { accept, LEASE_MS, newAccount, newUser, wallet, type Node } from './nodes.ts'
@@ -96,15 +96,8 @@ export class Cluster {
 
   private async dispatch({ store }: Node, bits: number): Promise<void> {
     const outcomes = await this.survive(() => store.applyPicked(async (tx) => {
-      const wanted = Math.min(2, await freeSlots(tx, this.account, LIMITS))
-      if (wanted === 0) return []
-      const { rows } = await tx.query<{ id: string }>(
-        `select id from reprise.generations where account = $1 and dispatch_at <= reprise.now() and deadline_at > reprise.now()
-         order by turn, created_at limit $2 for update skip locked`,
-        [this.account, wanted],
-      )
-      await book(tx, this.account, rows.length, LIMITS)
-      return rows.map(({ id }): Knock => {
+      const { ids } = await takeSlots(tx, this.account, 2, LIMITS)
+      return ids.map((id): Knock => {
         const attemptId = randomUUID()
         return { generationId: id, cause: 'dispatcher', evidence: { kind: 'slot', attemptId, tokenHash: sha256Hex(attemptId), adapter: 'suno', account: this.account } }
       })

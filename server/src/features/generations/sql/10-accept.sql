@@ -4,7 +4,7 @@
 -- waitForTwin (bool), startsPerSec; perItem only to pay another price than the table's.
 create or replace function reprise.accept_generation(p jsonb)
 returns table (outcome text, generation_id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text,
-  required bigint, available bigint, retry_after_sec int) language plpgsql as $$
+  required bigint, available bigint, retry_after_sec int) language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
   v_user uuid := (p->>'userId')::uuid;
   v_lock bigint := reprise.key_lock(p);
@@ -64,7 +64,7 @@ end $$;
 drop function if exists reprise.accept_generations(jsonb);
 create or replace function reprise.accept_generations(p jsonb)
 returns table (outcome text, generation_id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text)
-language plpgsql set lock_timeout = '250ms' as $$
+language plpgsql set lock_timeout = '250ms' set plan_cache_mode = force_generic_plan as $$
 declare
   v_plain jsonb;
 begin
@@ -92,7 +92,8 @@ end $$;
 
 -- Hold, generation, first event and key of all that can be paid. p: as above, with perItem and cost.
 create or replace function reprise.write_accepted(p jsonb)
-returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql as $$
+returns table (id uuid, created_at timestamptz, deadline_at timestamptz, cost bigint, provider text, kind text) language plpgsql
+set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_paid uuid[] := array(select reprise.hold_tokens(p));

@@ -3,7 +3,7 @@
 -- p: [{"id", "userId", "perItem", "resultCount"}], first come, first served.
 drop function if exists reprise.hold_tokens(uuid, uuid, bigint, int);
 create or replace function reprise.hold_tokens(p jsonb) returns setof uuid language plpgsql
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$ -- see 10-records.sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$ -- see 10-records.sql
 begin
   return query
   with asked as materialized (
@@ -27,10 +27,10 @@ end $$;
 -- Ends hold items, each exactly once (`guard_item` and `one_settlement` refuse a second time).
 -- p: [{"generationId", "index", "end": "captured" | "released", "reason"}]
 create or replace function reprise.settle_items(p jsonb) returns void language plpgsql
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$ -- see 10-records.sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$ -- see 10-records.sql
 begin
   with ends as (
-    select * from jsonb_to_recordset(p) as e ("generationId" uuid, index int, "end" text, reason text)
+    select * from jsonb_to_recordset(p) as e ("generationId" uuid, index int, "end" text, reason text) limit jsonb_array_length(p)
   ), moved as (
     update reprise.hold_items h set state = e."end", settled_at = reprise.now()
     from ends e where h.generation_id = e."generationId" and h.index = e.index

@@ -1,6 +1,6 @@
 -- Writes what a batch of moves has stored: names of files, new tracks, covers of tracks.
 create or replace function reprise.follow_tracks(p_files jsonb, p_tracks jsonb, p_covers jsonb) returns void language plpgsql
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$ -- see 10-records.sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$ -- see 10-records.sql
 begin
   -- Who deletes a track at this moment waits for us, or we see it below.
   perform from ${COMPAT_SCHEMA}.tracks t where t.id in (select f.track_id from jsonb_to_recordset(p_files) as f (track_id uuid))
@@ -28,7 +28,8 @@ begin
 
   if p_covers <> '[]' then
     update ${COMPAT_SCHEMA}.tracks t set cover_url = c.url, storage_cover_url = c.url, updated_at = reprise.now()
-    from jsonb_to_recordset(p_covers) as c (id uuid, url text) where t.id = c.id and t.deleted_at is null;
+    from (select c.* from jsonb_to_recordset(p_covers) as c (id uuid, url text) limit jsonb_array_length(p_covers)) c
+    where t.id = c.id and t.deleted_at is null;
   end if;
 end $$;
 
