@@ -3,7 +3,8 @@
 -- statement sees what was committed until it began: whoever held the lock before us has been counted.
 -- p_rate null: no rate limit; p_concurrency null: no limit on tasks that run at once. wanted: the slots that were free.
 create or replace function reprise.take_slots(p_account text, p_most int, p_rate int, p_window_ms int, p_concurrency int, out ids uuid[], out wanted int)
-language plpgsql set enable_sort = off set plan_cache_mode = force_generic_plan as $$
+language plpgsql set enable_sort = off
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$ -- see 10-records.sql
 declare
   v_window interval := p_window_ms * interval '1 millisecond';
   v_account reprise.provider_accounts;
