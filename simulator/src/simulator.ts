@@ -1,21 +1,22 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createAgenda } from './agenda.ts'
 import { createClock } from './clock.ts'
 import { handleControl, readRule, type LogEntry, type SimulatorControl } from './control.ts'
 import { createFaultBook, stripTags, type FaultState } from './faults.ts'
+import { createFileService } from './files.ts'
 import { sendJson } from './http.ts'
 import { openJournal } from './journal.ts'
 import { createFileMemory } from './memory.ts'
 import { createStudio } from './music/studio.ts'
 import { createPoster } from './post.ts'
 import { createRateLimit, type Rate } from './rate.ts'
+import { createSongFiles } from './songs.ts'
 import { createCallbacks, type Delivery } from './suno/callbacks.ts'
 import { createSunoService, type Note } from './suno/service.ts'
-import { createSongFiles } from './suno/songs.ts'
 import type { SunoTask } from './suno/task.ts'
 import { createTasks } from './suno/tasks.ts'
 import { viewOf } from './suno/timeline.ts'
@@ -131,7 +132,6 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     rate,
     tasks,
     callbacks,
-    files,
     addresses: (request) => {
       base = originOf(request, ownUrl)
       return addressesFor(base)
@@ -139,6 +139,8 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     record: (task) => journal.append({ task }),
     later: (ms, action) => agenda.at(clock.now() + ms, action),
   })
+
+  const served = createFileService({ clock, faults, files, retentionMs: options.retentionMs, find: service.song })
 
   const control: SimulatorControl = {
     addFault: (rule) => faults.add(readRule(rule)),
@@ -198,6 +200,11 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     },
   }
 
+  async function handleFirst(request: IncomingMessage, response: ServerResponse, url: URL, note: Note) {
+    for (const one of [served, service]) if (await one.handle(request, response, url, note)) return
+    sendJson(response, 404, { error: 'this is a simulator of media providers; see its README' })
+  }
+
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://simulator')
     const note: Note = {}
@@ -227,9 +234,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     }
     const answering = isControl
       ? handleControl(control, request, response, url.pathname)
-      : service.handle(request, response, url, note).then((handled) => {
-          if (!handled) sendJson(response, 404, { error: 'this is a simulator of sunoapi.org; see its README' })
-        })
+      : handleFirst(request, response, url, note)
     answering.catch((error: unknown) => {
       // A client that went away in mid-request is no failure of ours.
       if (request.destroyed && !request.complete) return

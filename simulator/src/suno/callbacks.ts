@@ -1,8 +1,9 @@
+import type { Addresses } from '../addresses.ts'
 import type { Agenda } from '../agenda.ts'
 import type { SimulatorClock } from '../clock.ts'
 import { findFault } from '../faults.ts'
 import type { Poster, PostResult } from '../post.ts'
-import { callbackBody, type Addresses } from './payload.ts'
+import { callbackBody } from './payload.ts'
 import type { SunoTask } from './task.ts'
 import { callbackTypes, failureOf, has, momentOf, type CallbackType } from './timeline.ts'
 

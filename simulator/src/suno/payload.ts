@@ -1,20 +1,12 @@
-import { findFault } from '../faults.ts'
+import { audioBase, type Addresses } from '../addresses.ts'
 import type { SunoTask } from './task.ts'
 import { has, songsAt, type CallbackType, type SongView, type TaskView } from './timeline.ts'
-
-/** Only paths are stored; addresses are put together when an answer is made. */
-export interface Addresses {
-  /** `http://host:port` as the asker reaches us. */
-  base: string
-  /** Host name for the `file-url-dns` fault. */
-  dnsHost: string
-}
 
 /** One song in record-info's camelCase. */
 function song(task: SunoTask, view: SongView, addresses: Addresses) {
   const cover = `${addresses.base}/files/cover/${view.id}.jpeg`
   const stream = view.stream ? `${addresses.base}/files/stream/${view.id}` : ''
-  const audio = view.audio ? `${audioBase(task, addresses)}/files/audio/${view.id}.mp3` : ''
+  const audio = view.audio ? `${audioBase(task.faults, addresses)}/files/audio/${view.id}.mp3` : ''
   return {
     id: view.id,
     audioUrl: audio,
@@ -40,19 +32,6 @@ function snakeSong(task: SunoTask, view: SongView, addresses: Addresses) {
     value,
   ])
   return Object.fromEntries(entries) as Record<string, unknown>
-}
-
-function audioBase(task: SunoTask, { base, dnsHost }: Addresses): string {
-  const { port } = new URL(base)
-  const dns = findFault(task.faults, 'file-url-dns')
-  const host = has(task, 'file-url-decimal')
-    ? '2130706433'
-    : has(task, 'file-url-mapped')
-      ? '[::ffff:127.0.0.1]'
-      : dns
-        ? (dns.value ?? dnsHost)
-        : null
-  return host === null ? base : `http://${host}:${port || 80}`
 }
 
 const modelName = (model: string) => `chirp-${model.toLowerCase().replaceAll('_', '-')}`

@@ -1,15 +1,17 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Addresses } from '../addresses.ts'
+import { breakPoll, breakSubmit, makesTask } from '../broken.ts'
 import type { SimulatorClock } from '../clock.ts'
 import { readTags, stripTags, type Fault, type FaultBook } from '../faults.ts'
-import { drop, errorPage, parseJson, readText, sendJson, sendText } from '../http.ts'
+import type { KnownSong } from '../files.ts'
+import { parseJson, readText, sendJson } from '../http.ts'
+import { writeLyrics } from '../lyrics.ts'
 import type { RateLimit } from '../rate.ts'
-import { sendFile, spoilFile } from '../send-file.ts'
+import { songLength, titleFrom, type SongOptions } from '../songs.ts'
 import type { Callbacks } from './callbacks.ts'
-import { writeLyrics } from './lyrics.ts'
-import { recordInfo, type Addresses } from './payload.ts'
+import { recordInfo } from './payload.ts'
 import { isRefusal, readGenerate, type GenerateRequest } from './request.ts'
-import { songLength, type SongFiles, type SongOptions } from './songs.ts'
 import type { SunoTask } from './task.ts'
 import { CREDITS_PER_TASK, type Tasks } from './tasks.ts'
 import { fileReadyAt, has, timelineOf, viewOf } from './timeline.ts'
@@ -17,7 +19,6 @@ import { fileReadyAt, has, timelineOf, viewOf } from './timeline.ts'
 export interface SunoOptions extends SongOptions {
   /** The accepted bearer; `*` accepts any. */
   key: string
-  retentionMs: number
 }
 
 export interface SunoParts {
@@ -28,7 +29,6 @@ export interface SunoParts {
   rate: RateLimit
   tasks: Tasks
   callbacks: Callbacks
-  files: SongFiles
   /** Addresses as this asker reaches us. */
   addresses: (request: IncomingMessage) => Addresses
   /** Called before the answer, so that an accepted task is never forgotten. */
@@ -59,7 +59,7 @@ const messages: Record<number, string> = {
 
 /** The sunoapi.org protocol: business refusals are HTTP 200 with another `code` in the body. */
 export function createSunoService(parts: SunoParts) {
-  const { options, clock, faults, rate, tasks, callbacks, files, addresses } = parts
+  const { options, clock, faults, rate, tasks, callbacks, addresses } = parts
 
   const answer = (
     response: ServerResponse,
@@ -98,27 +98,14 @@ export function createSunoService(parts: SunoParts) {
     answer(response, note, 200, { taskId: task.id })
   }
 
+  const voice = () => ({ cut: '{"code":200,"msg":"success","data":{"taskId":"5c7', now: clock.now() })
+
   /** Answers a submit the way the fault says. */
   function refuse(response: ServerResponse, note: Note, fault: Fault, task?: SunoTask) {
     const accept = () => answer(response, note, 200, { taskId: task?.id })
-    if (fault.name === 'submit-drop' || fault.name === 'submit-drop-before') return drop(response)
-    if (fault.name === 'submit-timeout') return
-    if (fault.name === 'submit-slow') return parts.later(Number(fault.value ?? 3000), accept)
+    if (breakSubmit(response, fault, { ...voice(), accept, later: parts.later })) return
     if (fault.name === 'code-200-no-taskid') return answer(response, note, 200, {})
-    broken(response, note, fault.name, Number(fault.name.replace('code-', '')))
-  }
-
-  /** Broken answers that submits and polls share; anything else is a body code. */
-  function broken(response: ServerResponse, note: Note, name: string, code: number) {
-    if (name === 'http-500') {
-      const body = { timestamp: new Date(clock.now()).toISOString(), status: 500, error: 'Internal Server Error' }
-      return sendJson(response, 500, body)
-    }
-    if (name === 'http-503') return sendText(response, 503, 'text/plain', '')
-    if (name === 'html-502') return sendText(response, 502, 'text/html', errorPage(502, 'Bad Gateway'))
-    if (name === 'malformed-json')
-      return sendText(response, 200, 'application/json', '{"code":200,"msg":"success","data":{"taskId":"5c7')
-    answer(response, note, code)
+    answer(response, note, Number(fault.name.replace('code-', '')))
   }
 
   function createTask(wanted: GenerateRequest, text: string, param: string): SunoTask {
@@ -147,36 +134,9 @@ export function createSunoService(parts: SunoParts) {
     if (!task) return answer(response, note, 200, null)
     note.taskId = task.id
     const fault = faults.bite('poll', task)
-    if (fault?.name === 'poll-drop') return drop(response)
-    if (fault?.name === 'poll-hang') return
-    if (fault) return broken(response, note, fault.name.replace('poll-', ''), Number(fault.value ?? 500))
+    if (fault) return breakPoll(response, fault, voice()) || answer(response, note, Number(fault.value ?? 500))
     const view = viewOf(task, clock.now(), callbacks.gaveUp(task))
     answer(response, note, 200, recordInfo(task, view, addresses(request)))
-  }
-
-  async function file(request: IncomingMessage, response: ServerResponse, note: Note, path: string) {
-    const missing = () => sendText(response, 404, 'text/html', errorPage(404, 'Not Found'))
-    if (path === '/files/decoy.mp3') return sendFile(request, response, 'audio/mpeg', await files.decoy())
-    const found = /^\/files\/(audio|stream|cover)\/([0-9a-f-]+)(\.mp3|\.jpeg)?$/.exec(path)
-    const song = found && tasks.song(found[2]!)
-    if (!song) return missing()
-    const { task, index } = song
-    note.taskId = task.id
-    if (clock.now() > task.createdAt + options.retentionMs) return missing()
-    const kind = found[1]!
-    if (kind === 'stream') {
-      if (clock.now() < timelineOf(task).stream) return missing()
-      response.writeHead(200, { 'content-type': 'audio/mpeg', 'cache-control': 'no-store' })
-      return void response.end(request.method === 'HEAD' ? undefined : await files.stream(task, index))
-    }
-    if (kind === 'audio' && clock.now() < fileReadyAt(task, index)) return missing()
-    const whole =
-      kind === 'audio'
-        ? { type: 'audio/mpeg', file: () => files.audio(task, index), short: () => files.shortAudio(task, index) }
-        : { type: 'image/jpeg', file: () => files.cover(task, index), short: () => files.cover(task, index) }
-    const fault = request.method === 'GET' ? faults.bite(kind === 'audio' ? 'file' : 'cover', task, index) : null
-    if (fault) return spoilFile(request, response, fault, whole)
-    sendFile(request, response, whole.type, await whole.file())
   }
 
   const fingerprint = (request: IncomingMessage) =>
@@ -192,10 +152,6 @@ export function createSunoService(parts: SunoParts) {
     /** False when the path is none of Suno's. */
     async handle(request: IncomingMessage, response: ServerResponse, url: URL, note: Note): Promise<boolean> {
       const path = url.pathname
-      if (path.startsWith('/files/') && (request.method === 'GET' || request.method === 'HEAD')) {
-        await file(request, response, note, path)
-        return true
-      }
       if (!path.startsWith('/api/v1/')) return false
       const route = `${request.method} ${path.slice('/api/v1'.length)}`
       if (!known(request)) answer(response, note, 401)
@@ -206,14 +162,9 @@ export function createSunoService(parts: SunoParts) {
       else answer(response, note, 404)
       return true
     },
+    song(id: string): KnownSong | null {
+      const found = tasks.song(id)
+      return found ? { ...found, streamAt: timelineOf(found.task).stream, audioAt: fileReadyAt(found.task, found.index) } : null
+    },
   }
-}
-
-const makesTask = (fault: Fault): boolean =>
-  fault.value === 'created' ||
-  ['submit-drop', 'submit-timeout', 'submit-slow', 'malformed-json', 'code-200-no-taskid'].includes(fault.name)
-
-const titleFrom = (idea: string): string => {
-  const words = idea.split(/\s+/).slice(0, 4).join(' ').slice(0, 60)
-  return words === '' ? 'Untitled' : words[0]!.toUpperCase() + words.slice(1)
 }

@@ -1,4 +1,4 @@
-import { createDice } from '../random.ts'
+import { createDice } from './random.ts'
 
 const openings = [
   'I keep a light for',

@@ -1,11 +1,22 @@
-import { stripTags } from '../faults.ts'
-import type { FileMemory } from '../memory.ts'
-import { fileSeconds } from '../music/length.ts'
-import type { Studio } from '../music/studio.ts'
-import { id3Tag } from '../music/tag.ts'
-import { drawCover, signJpeg } from '../pictures/cover.ts'
-import { createDice, hash32 } from '../random.ts'
-import type { SunoTask } from './task.ts'
+import { stripTags, type Fault } from './faults.ts'
+import type { FileMemory } from './memory.ts'
+import { fileSeconds } from './music/length.ts'
+import type { Studio } from './music/studio.ts'
+import { id3Tag } from './music/tag.ts'
+import { drawCover, signJpeg } from './pictures/cover.ts'
+import { createDice, hash32 } from './random.ts'
+
+/** What a song's files are made from, whichever provider was asked for it. */
+export interface SongTask {
+  id: string
+  createdAt: number
+  faults: Fault[]
+  /** All texts of the request as sent: what fault rules and songs are matched by. */
+  text: string
+  title: string
+  style: string
+  songs: { id: string; durationSec: number }[]
+}
 
 export interface SongOptions {
   seed: string
@@ -31,12 +42,12 @@ export function songLength(options: SongOptions, text: string, index: number): n
 export function createSongFiles(options: SongOptions, memory: FileMemory, studio: Studio) {
   const pooled = options.songPool > 0
 
-  const sound = (task: SunoTask, index: number, seconds: number) => {
+  const sound = (task: SongTask, index: number, seconds: number) => {
     const seed = songSeed(options, task.text, index)
     const style = pooled ? '' : task.style
     return memory.get(`song|${seed}|${seconds}`, () => studio.render({ seed, style, seconds }))
   }
-  const audio = async (task: SunoTask, index: number, share: number) => {
+  const audio = async (task: SongTask, index: number, share: number) => {
     const { id, durationSec } = task.songs[index]!
     const bytes = await sound(task, index, durationSec * share)
     // A provider's file names its song; this also keeps files distinct that share a sound.
@@ -44,13 +55,13 @@ export function createSongFiles(options: SongOptions, memory: FileMemory, studio
   }
 
   return {
-    audio: (task: SunoTask, index: number) => audio(task, index, 1),
-    shortAudio: (task: SunoTask, index: number) => audio(task, index, 0.5),
+    audio: (task: SongTask, index: number) => audio(task, index, 1),
+    shortAudio: (task: SongTask, index: number) => audio(task, index, 0.5),
     /** The bare sound: never equal to the finished file, as a preview is not. */
-    stream: (task: SunoTask, index: number) => sound(task, index, task.songs[index]!.durationSec),
+    stream: (task: SongTask, index: number) => sound(task, index, task.songs[index]!.durationSec),
     /** A stranger's file for altered callbacks. */
     decoy: () => memory.get('decoy', () => studio.render({ seed: 'decoy', style: '', seconds: 2 })),
-    async cover(task: SunoTask, index: number) {
+    async cover(task: SongTask, index: number) {
       const seed = songSeed(options, task.text, index)
       const title = pooled ? '' : task.title
       const picture = await memory.get(`cover|${seed}|${title}`, () => drawCover(seed, title))
@@ -60,3 +71,9 @@ export function createSongFiles(options: SongOptions, memory: FileMemory, studio
 }
 
 export type SongFiles = ReturnType<typeof createSongFiles>
+
+/** A title for an idea that came without one. */
+export const titleFrom = (idea: string): string => {
+  const words = idea.split(/\s+/).slice(0, 4).join(' ').slice(0, 60)
+  return words === '' ? 'Untitled' : words[0]!.toUpperCase() + words.slice(1)
+}
