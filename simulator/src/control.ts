@@ -18,6 +18,7 @@ export interface LogEntry {
 }
 
 export interface TaskReport {
+  provider: string
   taskId: string
   createdAt: number
   prompt: string
@@ -52,6 +53,8 @@ export interface SimulatorControl {
   setSpeed(speed: number): void
   setCredits(balance: number): void
   credits(): number
+  /** Mureka's account: cents that are left, tasks at once. */
+  setMureka(account: { balance?: number; concurrent?: number }): void
   advance(ms: number): void
   now(): number
   setRate(rate: Rate): void
@@ -109,6 +112,16 @@ export const controlRoutes: Route[] = [
     run: (control, body) => control.setCredits(number(body, 'credits')),
   },
   {
+    path: 'POST /control/mureka',
+    takes: '`{balance?, concurrent?}`',
+    does: "sets what Mureka's billing tells and holds us to: cents left, tasks at once",
+    run: (control, body) =>
+      control.setMureka({
+        ...(body.balance !== undefined && { balance: number(body, 'balance') }),
+        ...(body.concurrent !== undefined && { concurrent: number(body, 'concurrent') }),
+      }),
+  },
+  {
     path: 'POST /control/clock',
     takes: '`{advanceMs}`',
     does: "moves the simulator's clock forward",
@@ -142,7 +155,7 @@ export const controlRoutes: Route[] = [
   },
   {
     path: 'GET /control/files/*/*',
-    takes: 'task id, song 0 or 1',
+    takes: 'task id, song (from 0)',
     does: '`{sha256, bytes, url}` of the true file',
     run: async (control, _body, [taskId, index]) => (await control.file(taskId!, Number(index))) ?? missing,
   },

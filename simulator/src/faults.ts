@@ -18,6 +18,7 @@ export interface FaultDefinition {
 const codes: [number, string][] = [
   [400, 'invalid parameters'],
   [401, 'bad key'],
+  [403, 'country or region not supported'],
   [404, 'wrong method or path'],
   [405, 'rate limit exceeded'],
   [409, 'record already exists'],
@@ -41,17 +42,19 @@ export const faultTable: readonly FaultDefinition[] = [
   ...codes.map(([code, meaning]) => ({
     name: `code-${code}`,
     phase: 'submit' as const,
-    does: `HTTP 200 with body code ${code}: ${meaning}; no task`,
+    does: `Suno: HTTP 200 with body code ${code}; Mureka: the HTTP status of the same meaning: ${meaning}; no task`,
   })),
 
   { name: 'sensitive', phase: 'generation', does: 'ends in SENSITIVE_WORD_ERROR' },
   { name: 'create-failed', phase: 'generation', does: 'ends in CREATE_TASK_FAILED' },
   { name: 'audio-failed', phase: 'generation', does: 'ends in GENERATE_AUDIO_FAILED' },
   { name: 'partial-then-fail', phase: 'generation', does: 'first song ready, then GENERATE_AUDIO_FAILED' },
+  { name: 'timed-out', phase: 'generation', does: 'Mureka: ends in `timeouted`' },
+  { name: 'cancelled', phase: 'generation', does: 'Mureka: ends in `cancelled`' },
   { name: 'no-refund', phase: 'generation', does: 'a failure keeps the 12 credits' },
   { name: 'one-song', phase: 'generation', does: 'SUCCESS with the first song only' },
-  { name: 'sunodata-null', phase: 'generation', does: 'SUCCESS with `sunoData: null`' },
-  { name: 'sunodata-empty', phase: 'generation', does: 'SUCCESS with `sunoData: []`' },
+  { name: 'sunodata-null', phase: 'generation', does: 'SUCCESS with `sunoData` (Mureka: `choices`) null' },
+  { name: 'sunodata-empty', phase: 'generation', does: 'SUCCESS with `sunoData` (Mureka: `choices`) empty' },
   { name: 'no-audio-url', phase: 'generation', does: 'SUCCESS without an audio URL (`@n` for one song)' },
   {
     name: 'unknown-status',

@@ -80,6 +80,12 @@ export const settings: EnvSetting[] = [
     read: (text) => ({ credits: amount('SIMULATOR_CREDITS', text) }),
   },
   {
+    env: 'SIMULATOR_MUREKA_CONCURRENT',
+    default: String(defaults.murekaConcurrent),
+    doc: 'tasks that the Mureka account may run at once',
+    read: (text) => ({ murekaConcurrent: amount('SIMULATOR_MUREKA_CONCURRENT', text) }),
+  },
+  {
     env: 'SIMULATOR_CALLBACK_RETRY_MS',
     default: '',
     doc: 'waits between the three tries of a callback, ms (`1000,5000`); empty = 10 s and 30 s divided by the speed',

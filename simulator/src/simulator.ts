@@ -5,16 +5,18 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createAgenda } from './agenda.ts'
 import { createClock } from './clock.ts'
-import { handleControl, readRule, type LogEntry, type SimulatorControl } from './control.ts'
+import { handleControl, readRule, type LogEntry, type SimulatorControl, type TaskReport } from './control.ts'
 import { createFaultBook, stripTags, type FaultState } from './faults.ts'
 import { createFileService } from './files.ts'
 import { sendJson } from './http.ts'
 import { openJournal } from './journal.ts'
 import { createFileMemory } from './memory.ts'
+import { createMurekaService, type MurekaAccount } from './mureka/service.ts'
+import type { MurekaTask } from './mureka/task.ts'
 import { createStudio } from './music/studio.ts'
 import { createPoster } from './post.ts'
 import { createRateLimit, type Rate } from './rate.ts'
-import { createSongFiles } from './songs.ts'
+import { createSongFiles, type SongTask } from './songs.ts'
 import { createCallbacks, type Delivery } from './suno/callbacks.ts'
 import { createSunoService, type Note } from './suno/service.ts'
 import type { SunoTask } from './suno/task.ts'
@@ -37,6 +39,9 @@ export interface SimulatorOptions {
   songPool: number
   rate: Rate
   credits: number
+  /** Cents on Mureka's account at the start, and how many tasks it runs at once. */
+  murekaBalance: number
+  murekaConcurrent: number
   /** Waits between the three tries of a callback, ms; null = 10 s and 30 s, divided by the speed. */
   callbackRetryMs: number[] | null
   callbackTimeoutMs: number
@@ -58,6 +63,8 @@ export const defaults: SimulatorOptions = {
   songPool: 0,
   rate: { count: 20, windowMs: 10_000 },
   credits: 10_000_000,
+  murekaBalance: 10_000_000,
+  murekaConcurrent: 10,
   callbackRetryMs: null,
   callbackTimeoutMs: 15_000,
   retentionMs: 15 * 86_400_000,
@@ -78,6 +85,8 @@ export interface Simulator {
 type Event =
   | { task: SunoTask }
   | { sent: Delivery }
+  | { mureka: MurekaTask }
+  | { murekaAccount: MurekaAccount }
   | { faults: FaultState }
   | { clockShift: number }
   | { speed: number }
@@ -103,6 +112,12 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
   let base = ''
 
   const addressesFor = (origin: string) => ({ base: origin, dnsHost: options.dnsHost })
+  const addressesOf = (request: IncomingMessage) => {
+    base = originOf(request, ownUrl)
+    return addressesFor(base)
+  }
+  const later = (ms: number, action: () => void) => agenda.at(clock.now() + ms, action)
+
   const callbacks = createCallbacks({
     agenda,
     clock,
@@ -114,9 +129,22 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     record: (delivery) => journal.append({ sent: delivery }),
   })
 
+  const mureka = createMurekaService({
+    options,
+    account: { granted: options.murekaBalance, concurrent: options.murekaConcurrent },
+    clock,
+    speed: () => speed,
+    faults,
+    addresses: addressesOf,
+    record: (task) => journal.append({ mureka: task }),
+    later,
+  })
+
   const journal = openJournal<Event>(options.data && join(options.data, 'journal.jsonl'), (event) => {
     if ('task' in event) tasks.add(event.task)
     else if ('sent' in event) callbacks.restore(event.sent)
+    else if ('mureka' in event) mureka.restore(event.mureka)
+    else if ('murekaAccount' in event) mureka.restoreAccount(event.murekaAccount)
     else if ('faults' in event) faults.restore(event.faults)
     else if ('clockShift' in event) clock.restore(event.clockShift)
     else if ('speed' in event) speed = event.speed
@@ -132,15 +160,12 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     rate,
     tasks,
     callbacks,
-    addresses: (request) => {
-      base = originOf(request, ownUrl)
-      return addressesFor(base)
-    },
+    addresses: addressesOf,
     record: (task) => journal.append({ task }),
-    later: (ms, action) => agenda.at(clock.now() + ms, action),
+    later,
   })
 
-  const served = createFileService({ clock, faults, files, retentionMs: options.retentionMs, find: service.song })
+  const served = createFileService({ clock, faults, files, retentionMs: options.retentionMs, find: (id) => service.song(id) ?? mureka.song(id) })
 
   const control: SimulatorControl = {
     addFault: (rule) => faults.add(readRule(rule)),
@@ -152,6 +177,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     },
     setCredits: (balance) => journal.append({ granted: tasks.setCredits(balance, clock.now()) }),
     credits: () => tasks.credits(clock.now()),
+    setMureka: (account) => journal.append({ murekaAccount: mureka.setAccount(account) }),
     advance(ms) {
       clock.advance(ms)
       journal.append({ clockShift: clock.shift() })
@@ -165,6 +191,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
       agenda.clear()
       tasks.clear(options.credits)
       callbacks.clear()
+      mureka.clear()
       faults.restore({ rules: [], used: {} })
       rate.set(options.rate)
       clock.restore(0)
@@ -173,17 +200,14 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
       journal.clear()
     },
     log: () => [...log],
-    tasks: () =>
-      tasks.all().map((task) => ({
-        taskId: task.id,
-        createdAt: task.createdAt,
-        prompt: stripTags(task.text.split('\n')[0] ?? ''),
-        status: viewOf(task, clock.now(), callbacks.gaveUp(task)).status,
-        songs: task.songs.map((song) => ({ ...song, audioPath: `/files/audio/${song.id}.mp3` })),
-        callbacks: [...callbacks.deliveries(task.id)],
-      })),
+    tasks: () => [
+      ...tasks.all().map((task) =>
+        report('suno', task, viewOf(task, clock.now(), callbacks.gaveUp(task)).status, callbacks.deliveries(task.id)),
+      ),
+      ...mureka.tasks().map(({ task, status }) => report('mureka', task, status)),
+    ],
     async file(taskId, index) {
-      const task = tasks.get(taskId)
+      const task = tasks.get(taskId) ?? mureka.task(taskId)
       const song = task?.songs[index]
       if (!task || !song) return null
       const bytes = await files.audio(task, index)
@@ -201,7 +225,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
   }
 
   async function handleFirst(request: IncomingMessage, response: ServerResponse, url: URL, note: Note) {
-    for (const one of [served, service]) if (await one.handle(request, response, url, note)) return
+    for (const one of [served, service, mureka]) if (await one.handle(request, response, url, note)) return
     sendJson(response, 404, { error: 'this is a simulator of media providers; see its README' })
   }
 
@@ -260,6 +284,18 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
       await studio.close()
       journal.close()
     },
+  }
+}
+
+function report(provider: string, task: SongTask, status: string, sent: readonly Delivery[] = []): TaskReport {
+  return {
+    provider,
+    taskId: task.id,
+    createdAt: task.createdAt,
+    prompt: stripTags(task.text.split('\n')[0] ?? ''),
+    status,
+    songs: task.songs.map((song) => ({ ...song, audioPath: `/files/audio/${song.id}.mp3` })),
+    callbacks: [...sent],
   }
 }
 
