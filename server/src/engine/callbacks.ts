@@ -15,6 +15,8 @@ const RAW_LIMIT = 16_384
  * The door for providers. A callback never decides anything: it names a task or asks us to look now. With the token
  * of an attempt it is that attempt's hint; without, a known task is looked at (at most once in 5 seconds) and an
  * unknown one parked, in case its submit has not been answered yet.
+ * A signed one is a hint too: the signature says who speaks, only the token for which attempt, and to ask once costs
+ * next to nothing and keeps one way in for all providers. The same callback again finds nothing left to ask.
  */
 export function createCallbackDoor(deps: { db: Database; store: Store; registry: Registry; logger: Logger }) {
   const { db, store, registry, logger } = deps
@@ -26,7 +28,8 @@ export function createCallbackDoor(deps: { db: Database; store: Store; registry:
     const provider = registry.find(providerId)
     const reading = provider?.readCallback(raw) ?? null
     const kept = redacted(raw.body)
-    const attempt = token ? await attemptByToken(providerId, token) : null
+    // Where bodies are signed, one that is not was altered or made up: its token may have been read on the way.
+    const attempt = token && reading?.trust !== 'forged' ? await attemptByToken(providerId, token) : null
     if (attempt) {
       await store.apply({
         generationId: attempt.generationId, cause: 'callback',

@@ -110,8 +110,11 @@ export interface RawCallback {
 
 export interface CallbackReading {
   taskId: string | null
-  /** `signed` only when a signature over the body was verified. The URL token is the engine's matter. */
-  trust: 'none' | 'signed'
+  /**
+   * `signed` only when a signature over the body was verified; `forged` when one was due and does not fit (or is too
+   * old): then the body is a stranger's, whatever the address says. The URL token is the engine's matter.
+   */
+  trust: 'none' | 'signed' | 'forged'
   /** What the body claims; a hint unless trusted. */
   snapshot: Snapshot | null
 }
