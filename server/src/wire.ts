@@ -93,7 +93,7 @@ export interface WireOptions {
 }
 
 /** Tables in the compatibility schema that must be ours. */
-const CONTRACT_TABLES = ['tracks', 'music_clips_jobs']
+const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics']
 
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {

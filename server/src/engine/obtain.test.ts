@@ -26,7 +26,7 @@ async function cover(bytes: Uint8Array) {
   const stagedKey = `staged/${randomBytes(8).toString('hex')}`
   await blobs.publish(await blobs.stage([bytes] as never, { maxBytes: bytes.length }), stagedKey, { mime: 'image/png' })
   return createObtain({ blobs, guardedFetch })(
-    { id: 'r', fence: 1, generationId: 'g', role: 'cover', index: 0, sourceUrl: null, stagedKey, providerDurationMs: null, userId: 'u', kind: 'song', finalId: 'f' },
+    { role: 'cover', sourceUrl: null, stagedKey, providerDurationMs: null, kind: 'song' },
     AbortSignal.timeout(30_000),
   )
 }

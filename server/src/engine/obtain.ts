@@ -10,9 +10,12 @@ const EXPECT = { song: 'audio', image: 'image', video: 'video' } as const
 /** How long a download may take, be silent and drip; what is not named is as `download` has it. */
 export type DownloadLimits = Pick<DownloadOptions, 'timeoutMs' | 'idleTimeoutMs' | 'minRate'>
 
+/** What obtaining needs to know of a file. */
+export type Wanted = Pick<SaveJob, 'role' | 'kind' | 'sourceUrl' | 'stagedKey' | 'providerDurationMs'>
+
 /** Fetches a result's file (or takes its staged bytes) and makes sure that it is what it should be. Throws SaveRefused. */
 export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore; guardedFetch: GuardedFetch; limits?: DownloadLimits }) {
-  return async function obtain(job: SaveJob, signal: AbortSignal): Promise<Verified> {
+  return async function obtain(job: Wanted, signal: AbortSignal): Promise<Verified> {
     const expect = job.role === 'cover' ? 'image' : EXPECT[job.kind]
     const staged = await receive(job, MAX_BYTES[expect], signal)
     try {
@@ -27,7 +30,7 @@ export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore
     }
   }
 
-  async function receive(job: SaveJob, maxBytes: number, signal: AbortSignal): Promise<StagedFile> {
+  async function receive(job: Wanted, maxBytes: number, signal: AbortSignal): Promise<StagedFile> {
     if (job.stagedKey) {
       const stream = await blobs.get(job.stagedKey)
       if (!stream) throw new SaveRefused('download_failed', 'the staged bytes are gone', true)

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
-import { pipeline } from 'node:stream/promises'
 import type { Database } from '../database/pool.ts'
 import type { ErrorCode } from '../kernel/errors.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Kind } from '../providers/provider.ts'
 import type { BlobStore, StagedFile } from '../storage/blob-store.ts'
+import { publishOnce } from '../storage/publish-once.ts'
 import type { Crash } from './crash.ts'
 import type { PatientKnock } from './knock.ts'
 import type { Leases } from './leases.ts'
@@ -129,18 +128,8 @@ export function createSaver(deps: Deps) {
     const { staged, mime, ext, durationMs, bitrate } = verified
     await crash('after_download')
     const { sha256, bytes } = staged
-    const place = deps.placeOf(job)
-    try {
-      // A name is never given to other bytes: whoever was here before with the same bytes did our work already.
-      let blobKey = `${place}.${ext}`
-      if ((await blobs.publish(staged, blobKey, { mime })) === 'exists' && (await hashOf(blobs, blobKey)) !== sha256) {
-        blobKey = `${place}.${sha256.slice(0, 16)}.${ext}`
-        await blobs.publish(staged, blobKey, { mime })
-      }
-      return { blobKey, sha256, bytes, mime, durationMs, bitrate }
-    } finally {
-      await staged.discard()
-    }
+    const blobKey = await publishOnce(blobs, staged, deps.placeOf(job), { ext, mime })
+    return { blobKey, sha256, bytes, mime, durationMs, bitrate }
   }
 
   const loop = createLoop('save', 1_000, round, logger)
@@ -159,12 +148,4 @@ function readJob(row: Record<string, any>): SaveJob {
     id: row.id, fence: row.fence, generationId: row.generation_id, role: row.role, index: row.index, sourceUrl: row.source_url,
     stagedKey: row.staged_key, providerDurationMs: row.provider_duration_ms, userId: row.user_id, kind: row.kind, finalId: row.final_id,
   }
-}
-
-async function hashOf(blobs: BlobStore, key: string): Promise<string | null> {
-  const stream = await blobs.get(key)
-  if (!stream) return null
-  const hash = createHash('sha256')
-  await pipeline(stream, hash)
-  return hash.digest('hex')
 }

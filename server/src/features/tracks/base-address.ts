@@ -25,6 +25,7 @@ export function createBaseAddress({ db, schema, fallback }: { db: Database; sche
         const { rows: [kept] } = await tx.query<{ value: string }>(`select value from reprise.secrets where name = 'base_url' for update`)
         if (kept!.value === base) return
         await tx.query(`update reprise.secrets set value = $1 where name = 'base_url'`, [base])
+        await tx.query(`select set_config('reprise.vouched', 'on', true)`) // the same files under another address
         const ours = (column: string) => `starts_with(${column}, $1 || '/storage/v1/object/')`
         await tx.query(
           `update "${schema}".tracks set ${URL_COLUMNS.map((column) => `${column} = case when ${ours(column)} then $2 || substr(${column}, length($1) + 1) else ${column} end`).join(', ')},

@@ -32,7 +32,7 @@ export function followTracks(schema: string, address: BaseAddress): MoveListener
       const { blobKey, sha256, bytes, mime, durationMs } = result.file
       const url = publicUrl(base, bucket, path, sha256)
       const track = results.find((item) => item.role === 'final' && item.index === result.index)!
-      files.push({ bucket, path, blob_key: blobKey, user_id: generation.userId, sha256, bytes, mime, track_id: track.id })
+      files.push({ bucket, path, blob_key: blobKey, user_id: generation.userId, sha256, bytes, mime, track_id: track.id, source_url: result.sourceUrl })
       if (result.role === 'cover') covers.push({ id: track.id, url })
       else tracks.push({
         id: result.id, user_id: generation.userId, title: result.title ?? generation.request.title ?? titleFrom(generation.request.prompt),

@@ -88,10 +88,7 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
           `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
            where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null`, [id, userId])
         // A statement of its own: it sees the name of a cover that came while the one above waited for it.
-        if (rowCount > 0) await tx.query(
-          `delete from reprise.files f using reprise.results song
-           join reprise.results r on r.generation_id = song.generation_id and r.index = song.index
-           where song.id = $1 and f.blob_key = r.blob_key`, [id])
+        if (rowCount > 0) await tx.query('delete from reprise.files where track_id = $1', [id])
         return rowCount > 0
       })
     },
@@ -107,8 +104,8 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
     async audioFile(id: string, userId: string | null): Promise<(NamedFile & { title: string | null }) | null> {
       const { rows: found } = await db.query<NamedFile & { title: string | null }>(
         `select f.bucket, f.path, f.blob_key as "blobKey", f.user_id as "userId", f.sha256, f.bytes, f.mime, t.title
-         from "${schema}".tracks t join reprise.results r on r.id = t.id join reprise.files f on f.blob_key = r.blob_key
-         where t.id = $1 and ($2::uuid is null or t.user_id = $2) and t.deleted_at is null limit 1`,
+         from "${schema}".tracks t join reprise.files f on f.track_id = t.id and f.bucket = '${BUCKETS.final}'
+         where t.id = $1 and ($2::uuid is null or t.user_id = $2) and t.deleted_at is null order by f.created_at desc limit 1`,
         [id, userId],
       )
       return found[0] ?? null

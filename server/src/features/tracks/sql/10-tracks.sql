@@ -1,15 +1,17 @@
 -- Writes what a batch of moves has stored: names of files, new tracks, covers of tracks.
 create or replace function reprise.follow_tracks(p_files jsonb, p_tracks jsonb, p_covers jsonb) returns void language plpgsql
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$ -- see 10-records.sql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan -- see 10-records.sql
+-- the files of these rows are stored and verified: the archive's triggers need not look at them
+set reprise.vouched = 'on' as $$
 begin
   -- Who deletes a track at this moment waits for us, or we see it below.
   perform from ${COMPAT_SCHEMA}.tracks t where t.id in (select f.track_id from jsonb_to_recordset(p_files) as f (track_id uuid))
     order by t.id for no key update;
 
   -- Whatever arrives late: what belongs to a deleted track gets no name again.
-  insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime)
-    select f.bucket, f.path, f.blob_key, f.user_id, f.sha256, f.bytes, f.mime
-    from jsonb_to_recordset(p_files) as f (bucket text, path text, blob_key text, user_id uuid, sha256 text, bytes bigint, mime text, track_id uuid)
+  insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime, track_id, source_url)
+    select f.bucket, f.path, f.blob_key, f.user_id, f.sha256, f.bytes, f.mime, f.track_id, f.source_url
+    from jsonb_to_recordset(p_files) as f (bucket text, path text, blob_key text, user_id uuid, sha256 text, bytes bigint, mime text, track_id uuid, source_url text)
     where not exists (select from ${COMPAT_SCHEMA}.tracks t where t.id = f.track_id and t.deleted_at is not null)
   on conflict (bucket, path) do nothing;
 
@@ -24,6 +26,12 @@ begin
       audio_url text, cover_url text, duration_ms int, metadata jsonb, generation_id uuid, track_variant int, total_variants int, sha256 text,
       bytes bigint, mime text, created_at double precision, at double precision)
     on conflict (id) do nothing;
+
+    -- The attempt to archive it is told like any other; it began when the provider had the file.
+    insert into ${COMPAT_SCHEMA}.track_archiving_jobs (track_id, user_id, status, original_audio_url, storage_audio_url, started_at, completed_at, metadata)
+    select t.id, t.user_id, 'completed', t.metadata ->> 'provider_url', t.audio_url, coalesce(r.known_at, reprise.at(t.at)), reprise.at(t.at), '{"cause": "completion"}'
+    from (select c.* from jsonb_to_recordset(p_tracks) as c (id uuid, user_id uuid, audio_url text, metadata jsonb, at double precision) limit jsonb_array_length(p_tracks)) t
+    join reprise.results r on r.id = t.id;
   end if;
 
   if p_covers <> '[]' then
