@@ -31,6 +31,7 @@ import { BUCKETS, followTracks } from './features/tracks/tracks.listener.ts'
 import { createTracks } from './features/tracks/tracks.queries.ts'
 import { tracksRoutes } from './features/tracks/tracks.routes.ts'
 import { createAuthenticator } from './http-kit/authentication.ts'
+import { functionsErrors } from './http-kit/functions.ts'
 import { createHealth } from './http-kit/health.ts'
 import { createMetrics } from './http-kit/metrics.ts'
 import { createApp, type App } from './http-kit/openapi.ts'
@@ -151,7 +152,7 @@ export async function wire(options: WireOptions) {
   watchGenerations(metrics.registry, db)
   const app = createApp({
     version: options.version, corsOrigins: options.corsOrigins, logger, clock, ids, publicBaseUrl, isTransient, observe: metrics.observe,
-    formats: [musicClipsErrors],
+    formats: [musicClipsErrors, functionsErrors],
     mountFirst: (first) => health.mount(first),
     authenticate: createAuthenticator({
       jwtSecret: options.jwtSecret, jwksUrl: options.jwksUrl, issuer: options.jwtIssuer, audience: options.jwtAudience,

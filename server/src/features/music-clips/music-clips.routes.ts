@@ -1,9 +1,9 @@
 import { actingUser, requireUser } from '../../http-kit/authentication.ts'
 import type { AppContext } from '../../http-kit/app-env.ts'
+import { functionBody } from '../../http-kit/functions.ts'
 import { createRouter, type App } from '../../http-kit/openapi.ts'
 import type { ErrorFormat } from '../../http-kit/problem.ts'
 import { isLanguage, text, type Language } from '../../texts/texts.ts'
-import { AppError } from '../../kernel/errors.ts'
 import { Refusal, REFUSALS, refusalText } from './refusals.ts'
 import { RefusedRun, type Runs } from './runs.ts'
 import { stageTexts } from './stage-texts.ts'
@@ -20,7 +20,7 @@ export function musicClipsRoutes({ runs, playable }: Deps): App {
 
   app.post('/api/music-clips/channels/:channelId/runOnce', async (c) => {
     requireUser(c)
-    const body = await readBody(c)
+    const body = await functionBody(c)
     try {
       const userId = await who(c, body)
       const run = await runs.runOnce(c.req.param('channelId'), userId, withoutUser(body))
@@ -87,18 +87,6 @@ const START_MESSAGE: Record<Language, string> = {
 function languageOf(c: AppContext): Language {
   const asked = c.req.query('lang')
   return isLanguage(asked) ? asked : 'ru'
-}
-
-/** Unknown keys are ignored and a body is not needed; what is there must be JSON. */
-async function readBody(c: AppContext): Promise<Record<string, unknown>> {
-  const sent = await c.req.text()
-  if (sent.trim() === '') return {}
-  try {
-    const body: unknown = JSON.parse(sent)
-    return typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Record<string, unknown>) : {}
-  } catch {
-    throw new AppError('malformed_body')
-  }
 }
 
 /** 401, then 403 for another user; then 404 for things, whoever they belong to. */

@@ -1,0 +1,31 @@
+import { text, isLanguage, type Language } from '../texts/texts.ts'
+import { AppError } from '../kernel/errors.ts'
+import type { AppContext } from './app-env.ts'
+import type { ErrorFormat } from './problem.ts'
+
+/** The seeds' functions answer in the seeds' language, English, whatever the browser says; `?lang=` asks for another. */
+const languageOf = (c: AppContext): Language => {
+  const asked = c.req.query('lang')
+  return isLanguage(asked) ? asked : 'en'
+}
+
+/** Errors under `/functions/v1/`: `{success: false, error, code}` and the error's own parameters (`required`, `available`, …). */
+export const functionsErrors: ErrorFormat = {
+  prefix: '/functions/v1/',
+  render(problem, c) {
+    const { type: _type, title: _title, status, detail: _detail, code, instance: _instance, retryable: _retryable, charged: _charged, errors, ...params } = problem
+    return c.json({ success: false, error: text(languageOf(c), code, problem), code: code.toUpperCase(), ...params, ...(errors.length > 0 ? { errors } : {}) }, status as 500)
+  },
+}
+
+/** The body of a function as the seeds' front ends send it: none is needed, unknown keys are ignored; what is there must be JSON. */
+export async function functionBody(c: AppContext): Promise<Record<string, unknown>> {
+  const sent = await c.req.text()
+  if (sent.trim() === '') return {}
+  try {
+    const body: unknown = JSON.parse(sent)
+    return typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Record<string, unknown>) : {}
+  } catch {
+    throw new AppError('malformed_body')
+  }
+}
