@@ -72,6 +72,17 @@ export const url = () =>
       }
       return value.replace(/\/+$/, '')
     })
+/** Above 0, at most 100. */
+export const factor = () =>
+  z
+    .string()
+    .optional()
+    .transform((value, context) => {
+      const number = Number(value)
+      if (number > 0 && number <= 100) return number
+      context.addIssue({ code: 'custom', message: 'expected a number above 0, at most 100' })
+      return z.NEVER
+    })
 export const list = () =>
   z
     .string()

@@ -45,7 +45,7 @@ export interface Descriptor {
   retentionMs: number
   /** At most `count` submits in any window of `windowMs`; null when the provider states none. */
   rate: { count: number; windowMs: number } | null
-  /** At most this many tasks at once; null when the provider states none. */
+  /** At most this many tasks at once, until `credits` tells the account's own limit; null when the provider states none. */
   concurrency: number | null
 }
 
@@ -134,6 +134,9 @@ export interface Provider {
   /** Null when the body is not understood at all (answered 200, kept in the log). */
   readCallback(callback: RawCallback): CallbackReading | null
   cancel?(taskId: string, signal: AbortSignal): Promise<'cancelled' | 'too_late' | 'unreachable'>
-  /** Remaining credits in the provider's own unit; null when it could not be told (never read as 0). */
-  credits?(signal: AbortSignal): Promise<{ amount: number; unit: string } | null>
+  /**
+   * Remaining credits in the provider's own unit; null when it could not be told (never read as 0). `concurrency` where
+   * the account also tells how many tasks it runs at once.
+   */
+  credits?(signal: AbortSignal): Promise<{ amount: number; unit: string; concurrency?: number | null } | null>
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { setting, text, url } from '../../config/setting.ts'
+import { factor, setting, text, url } from '../../config/setting.ts'
 import { DEFAULT_MODEL } from './models.ts'
 
 /** `20/10s` → at most 20 in any 10 seconds. */
@@ -14,17 +14,6 @@ const rate = () =>
         return z.NEVER
       }
       return { count: Number(count), windowMs: Number(seconds) * 1000 }
-    })
-
-const factor = () =>
-  z
-    .string()
-    .optional()
-    .transform((value, context) => {
-      const number = Number(value)
-      if (number > 0 && number <= 100) return number
-      context.addIssue({ code: 'custom', message: 'expected a number above 0, at most 100' })
-      return z.NEVER
     })
 
 export const sunoSettings = {
