@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { faultTable, readFault, type FaultRule } from './faults.ts'
 import { parseJson, readText, sendJson } from './http.ts'
 import type { Rate } from './rate.ts'
+import type { HandWebhook, WebhookDelivery } from './replicate/webhooks.ts'
 import type { CallbackType } from './suno/timeline.ts'
 import type { Delivery } from './suno/callbacks.ts'
 
@@ -24,7 +25,7 @@ export interface TaskReport {
   prompt: string
   status: string
   songs: { id: string; durationSec: number; audioPath: string }[]
-  callbacks: Delivery[]
+  callbacks: (Delivery | WebhookDelivery)[]
 }
 
 export interface FileReport {
@@ -67,6 +68,8 @@ export interface SimulatorControl {
   file(taskId: string, index: number): Promise<FileReport | null>
   /** Sends callbacks now; null when there is no such task. */
   sendCallback(callback: HandCallback): Promise<Delivery[] | null>
+  /** The same for Replicate, whose callbacks are signed. */
+  sendWebhook(webhook: HandWebhook): Promise<WebhookDelivery[] | null>
 }
 
 type Body = Record<string, unknown>
@@ -164,6 +167,12 @@ export const controlRoutes: Route[] = [
     takes: '`{taskId, type, token?, body?, times?}`',
     does: 'sends a callback by hand: forged, repeated, out of order; answers what the receiver said',
     run: async (control, body) => (await control.sendCallback(body as unknown as HandCallback)) ?? missing,
+  },
+  {
+    path: 'POST /control/webhook',
+    takes: '`{taskId, type?, webhookId?, secret?, ageSec?, body?, token?, times?}`',
+    does: 'sends a signed callback of Replicate by hand: repeated, old, signed with another `secret` (null: not at all), with a `body` that was not signed',
+    run: async (control, body) => (await control.sendWebhook(body as unknown as HandWebhook)) ?? missing,
   },
 ]
 

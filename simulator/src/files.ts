@@ -11,6 +11,8 @@ export interface KnownSong {
   index: number
   streamAt: number
   audioAt: number
+  /** When its files are removed, where that is not the retention of all. */
+  goneAt?: number
 }
 
 interface Parts {
@@ -26,12 +28,12 @@ export function createFileService({ clock, faults, files, retentionMs, find }: P
   async function send(request: IncomingMessage, response: ServerResponse, path: string, note: { taskId?: string }) {
     const missing = () => sendText(response, 404, 'text/html', errorPage(404, 'Not Found'))
     if (path === '/files/decoy.mp3') return sendFile(request, response, 'audio/mpeg', await files.decoy())
-    const found = /^\/files\/(audio|stream|cover)\/([0-9a-f-]+)(\.mp3|\.jpeg)?$/.exec(path)
+    const found = /^\/files\/(audio|stream|cover)\/([0-9a-f-]+)(\.mp3|\.wav|\.jpeg)?$/.exec(path)
     const song = found && find(found[2]!)
     if (!song) return missing()
     const { task, index } = song
     note.taskId = task.id
-    if (clock.now() > task.createdAt + retentionMs) return missing()
+    if (clock.now() > (song.goneAt ?? task.createdAt + retentionMs)) return missing()
     const kind = found[1]!
     if (kind === 'stream') {
       if (clock.now() < song.streamAt) return missing()
@@ -41,7 +43,7 @@ export function createFileService({ clock, faults, files, retentionMs, find }: P
     if (kind === 'audio' && clock.now() < song.audioAt) return missing()
     const whole =
       kind === 'audio'
-        ? { type: 'audio/mpeg', file: () => files.audio(task, index), short: () => files.shortAudio(task, index) }
+        ? { type: task.format === 'wav' ? 'audio/wav' : 'audio/mpeg', file: () => files.audio(task, index), short: () => files.shortAudio(task, index) }
         : { type: 'image/jpeg', file: () => files.cover(task, index), short: () => files.cover(task, index) }
     const fault = request.method === 'GET' ? faults.bite(kind === 'audio' ? 'file' : 'cover', task, index) : null
     if (fault) return spoilFile(request, response, fault, whole)

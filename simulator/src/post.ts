@@ -6,7 +6,7 @@ export type PostResult = { status: number } | { error: string }
 
 export interface Poster {
   /** Never throws. Redirects are not followed. */
-  post(url: string, body: string, timeoutMs: number): Promise<PostResult>
+  post(url: string, body: string, timeoutMs: number, headers?: Record<string, string>): Promise<PostResult>
   close(): void
 }
 
@@ -15,10 +15,10 @@ export function createPoster(): Poster {
   const plain = new Agent({ keepAlive: true, maxSockets: 64 })
   const tls = new TlsAgent({ keepAlive: true, maxSockets: 64 })
 
-  const once = (url: string, body: string, timeoutMs: number, repeatable: boolean): Promise<PostResult> =>
+  const once = (url: string, body: string, timeoutMs: number, more: Record<string, string>, repeatable: boolean): Promise<PostResult> =>
     new Promise((resolve) => {
       const secure = url.startsWith('https:')
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+      const headers = { ...more, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
       const options: RequestOptions = { method: 'POST', headers, agent: secure ? tls : plain }
       const request = (secure ? tlsRequest : plainRequest)(url, options, (response) => {
         response.resume()
@@ -31,16 +31,16 @@ export function createPoster(): Poster {
         clearTimeout(timer)
         // A kept connection that the receiver had just closed says nothing about this request.
         if (repeatable && request.reusedSocket && error.code === 'ECONNRESET')
-          resolve(once(url, body, timeoutMs, false))
+          resolve(once(url, body, timeoutMs, more, false))
         else resolve({ error: error.code ?? error.message })
       })
       request.end(body)
     })
 
   return {
-    async post(url, body, timeoutMs) {
+    async post(url, body, timeoutMs, headers = {}) {
       try {
-        return await once(url, body, timeoutMs, true)
+        return await once(url, body, timeoutMs, headers, true)
       } catch (error) {
         return { error: error instanceof Error ? error.message : String(error) }
       }

@@ -16,6 +16,8 @@ import type { MurekaTask } from './mureka/task.ts'
 import { createStudio } from './music/studio.ts'
 import { createPoster } from './post.ts'
 import { createRateLimit, type Rate } from './rate.ts'
+import { createReplicateService, type ReplicateEvent } from './replicate/service.ts'
+import type { WebhookDelivery } from './replicate/webhooks.ts'
 import { createSongFiles, type SongTask } from './songs.ts'
 import { createCallbacks, type Delivery } from './suno/callbacks.ts'
 import { createSunoService, type Note } from './suno/service.ts'
@@ -42,6 +44,9 @@ export interface SimulatorOptions {
   /** Cents on Mureka's account at the start, and how many tasks it runs at once. */
   murekaBalance: number
   murekaConcurrent: number
+  /** Predictions that Replicate takes, and how long after their end it keeps them. */
+  replicateRate: Rate
+  replicateRetentionMs: number
   /** Waits between the three tries of a callback, ms; null = 10 s and 30 s, divided by the speed. */
   callbackRetryMs: number[] | null
   callbackTimeoutMs: number
@@ -65,6 +70,8 @@ export const defaults: SimulatorOptions = {
   credits: 10_000_000,
   murekaBalance: 10_000_000,
   murekaConcurrent: 10,
+  replicateRate: { count: 600, windowMs: 60_000 },
+  replicateRetentionMs: 3_600_000,
   callbackRetryMs: null,
   callbackTimeoutMs: 15_000,
   retentionMs: 15 * 86_400_000,
@@ -87,6 +94,7 @@ type Event =
   | { sent: Delivery }
   | { mureka: MurekaTask }
   | { murekaAccount: MurekaAccount }
+  | { replicate: ReplicateEvent }
   | { faults: FaultState }
   | { clockShift: number }
   | { speed: number }
@@ -118,14 +126,16 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
   }
   const later = (ms: number, action: () => void) => agenda.at(clock.now() + ms, action)
 
+  const retryMs = (task: { speed: number }) =>
+    options.callbackRetryMs ?? [10_000, 30_000].map((ms) => Math.max(100, task.speed === 0 ? 0 : ms / task.speed))
+
   const callbacks = createCallbacks({
     agenda,
     clock,
     poster: createPoster(),
     addresses: () => addressesFor(base),
     timeoutMs: options.callbackTimeoutMs,
-    retryMs: (task) =>
-      options.callbackRetryMs ?? [10_000, 30_000].map((ms) => Math.max(100, task.speed === 0 ? 0 : ms / task.speed)),
+    retryMs,
     record: (delivery) => journal.append({ sent: delivery }),
   })
 
@@ -140,11 +150,26 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     later,
   })
 
+  const replicate = createReplicateService({
+    options,
+    clock,
+    agenda,
+    poster: createPoster(),
+    speed: () => speed,
+    faults,
+    addresses: addressesOf,
+    lastAddresses: () => addressesFor(base),
+    retryMs,
+    record: (event) => journal.append({ replicate: event }),
+    later,
+  })
+
   const journal = openJournal<Event>(options.data && join(options.data, 'journal.jsonl'), (event) => {
     if ('task' in event) tasks.add(event.task)
     else if ('sent' in event) callbacks.restore(event.sent)
     else if ('mureka' in event) mureka.restore(event.mureka)
     else if ('murekaAccount' in event) mureka.restoreAccount(event.murekaAccount)
+    else if ('replicate' in event) replicate.restore(event.replicate)
     else if ('faults' in event) faults.restore(event.faults)
     else if ('clockShift' in event) clock.restore(event.clockShift)
     else if ('speed' in event) speed = event.speed
@@ -165,7 +190,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     later,
   })
 
-  const served = createFileService({ clock, faults, files, retentionMs: options.retentionMs, find: (id) => service.song(id) ?? mureka.song(id) })
+  const served = createFileService({ clock, faults, files, retentionMs: options.retentionMs, find: (id) => service.song(id) ?? mureka.song(id) ?? replicate.song(id) })
 
   const control: SimulatorControl = {
     addFault: (rule) => faults.add(readRule(rule)),
@@ -192,6 +217,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
       tasks.clear(options.credits)
       callbacks.clear()
       mureka.clear()
+      replicate.clear()
       faults.restore({ rules: [], used: {} })
       rate.set(options.rate)
       clock.restore(0)
@@ -205,14 +231,15 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
         report('suno', task, viewOf(task, clock.now(), callbacks.gaveUp(task)).status, callbacks.deliveries(task.id)),
       ),
       ...mureka.tasks().map(({ task, status }) => report('mureka', task, status)),
+      ...replicate.tasks().map(({ task, status, sent }) => report('replicate', task, status, sent)),
     ],
     async file(taskId, index) {
-      const task = tasks.get(taskId) ?? mureka.task(taskId)
+      const task = tasks.get(taskId) ?? mureka.task(taskId) ?? replicate.task(taskId)
       const song = task?.songs[index]
       if (!task || !song) return null
       const bytes = await files.audio(task, index)
       const sha256 = createHash('sha256').update(bytes).digest('hex')
-      return { sha256, bytes: bytes.length, url: `${ownUrl}/files/audio/${song.id}.mp3` }
+      return { sha256, bytes: bytes.length, url: ownUrl + audioPath(task, song.id) }
     },
     async sendCallback({ taskId, type, token, body, times = 1 }) {
       const task = tasks.get(taskId)
@@ -222,10 +249,11 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
       for (let i = 0; i < times; i++) sent.push(await callbacks.byHand(task, { type, token, body }))
       return sent
     },
+    sendWebhook: (webhook) => replicate.sendWebhook(webhook),
   }
 
   async function handleFirst(request: IncomingMessage, response: ServerResponse, url: URL, note: Note) {
-    for (const one of [served, service, mureka]) if (await one.handle(request, response, url, note)) return
+    for (const one of [served, service, mureka, replicate]) if (await one.handle(request, response, url, note)) return
     sendJson(response, 404, { error: 'this is a simulator of media providers; see its README' })
   }
 
@@ -272,6 +300,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
   ownUrl = base = `http://${hostPart(options.host)}:${port}`
   if (options.data) writeFileSync(join(options.data, 'url'), ownUrl)
   for (const task of tasks.all()) callbacks.resume(task)
+  replicate.resume()
 
   return {
     url: ownUrl,
@@ -279,6 +308,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     async close() {
       agenda.clear()
       callbacks.close()
+      replicate.close()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       await studio.close()
@@ -287,17 +317,19 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
   }
 }
 
-function report(provider: string, task: SongTask, status: string, sent: readonly Delivery[] = []): TaskReport {
+function report(provider: string, task: SongTask, status: string, sent: readonly (Delivery | WebhookDelivery)[] = []): TaskReport {
   return {
     provider,
     taskId: task.id,
     createdAt: task.createdAt,
     prompt: stripTags(task.text.split('\n')[0] ?? ''),
     status,
-    songs: task.songs.map((song) => ({ ...song, audioPath: `/files/audio/${song.id}.mp3` })),
+    songs: task.songs.map((song) => ({ ...song, audioPath: audioPath(task, song.id) })),
     callbacks: [...sent],
   }
 }
+
+const audioPath = (task: SongTask, songId: string) => `/files/audio/${songId}.${task.format ?? 'mp3'}`
 
 function originOf(request: IncomingMessage, ownUrl: string): string {
   const host = request.headers.host

@@ -3,6 +3,7 @@ import type { FileMemory } from './memory.ts'
 import { fileSeconds } from './music/length.ts'
 import type { Studio } from './music/studio.ts'
 import { id3Tag } from './music/tag.ts'
+import { tagWav } from './music/wav.ts'
 import { drawCover, signJpeg } from './pictures/cover.ts'
 import { createDice, hash32 } from './random.ts'
 
@@ -16,6 +17,8 @@ export interface SongTask {
   title: string
   style: string
   songs: { id: string; durationSec: number }[]
+  /** MP3 unless said otherwise. */
+  format?: 'wav'
 }
 
 export interface SongOptions {
@@ -45,12 +48,14 @@ export function createSongFiles(options: SongOptions, memory: FileMemory, studio
   const sound = (task: SongTask, index: number, seconds: number) => {
     const seed = songSeed(options, task.text, index)
     const style = pooled ? '' : task.style
-    return memory.get(`song|${seed}|${seconds}`, () => studio.render({ seed, style, seconds }))
+    const { format } = task
+    return memory.get(`song|${seed}|${seconds}|${format ?? ''}`, () => studio.render({ seed, style, seconds, format }))
   }
   const audio = async (task: SongTask, index: number, share: number) => {
     const { id, durationSec } = task.songs[index]!
     const bytes = await sound(task, index, durationSec * share)
     // A provider's file names its song; this also keeps files distinct that share a sound.
+    if (task.format === 'wav') return tagWav(bytes, id)
     return Buffer.concat([id3Tag({ title: task.title, style: task.style, id }), bytes])
   }
 

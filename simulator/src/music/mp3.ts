@@ -1,15 +1,17 @@
 import { registerMp3Encoder } from '@mediabunny/mp3-encoder'
 import { AudioSample, AudioSampleSource, BufferTarget, Mp3OutputFormat, Output } from 'mediabunny'
-import { SAMPLE_RATE, samplesFor } from './length.ts'
+import { fileSeconds, SAMPLE_RATE, samplesFor } from './length.ts'
 import type { Sound } from './synth.ts'
 import { play } from './synth.ts'
 import { composeTune } from './tune.ts'
+import { encodeWav } from './wav.ts'
 
 let registered = false
 
-/** Composes, plays and encodes one song: MP3, 128 kbit/s stereo. The same input gives the same bytes. */
-export async function renderSong(song: { seed: string; style: string; seconds: number }): Promise<Uint8Array> {
+/** Composes, plays and encodes one song: MP3, 128 kbit/s stereo, or WAV. The same input gives the same bytes. */
+export async function renderSong(song: { seed: string; style: string; seconds: number; format?: 'wav' }): Promise<Uint8Array> {
   const tune = composeTune(song.seed, song.style, song.seconds)
+  if (song.format === 'wav') return encodeWav(play(tune, song.seed, SAMPLE_RATE, Math.round(fileSeconds(song.seconds) * SAMPLE_RATE)), SAMPLE_RATE)
   return encode(play(tune, song.seed, SAMPLE_RATE, samplesFor(song.seconds)))
 }
 

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 
 export interface Studio {
   /** Renders in a thread of its own; starts it at the first song. */
-  render(song: { seed: string; style: string; seconds: number }): Promise<Buffer>
+  render(song: { seed: string; style: string; seconds: number; format?: 'wav' }): Promise<Buffer>
   close(): Promise<void>
 }
 
