@@ -16,11 +16,23 @@ export interface TrackView {
   sha256: string | null
   bytes: number | null
   mime: string | null
+  /** The best address there is: ours, else where the provider keeps it. */
   audioUrl: string | null
+  /** Where its provider keeps the song; equal to `audioUrl` while we have no copy. */
+  providerUrl: string | null
   coverUrl: string | null
+  /** When the first of the files that are not yet ours goes. */
   expiresAt: string | null
+  /** How the archive stands with it: null when there is nothing left to fetch. */
+  saving: Saving | null
+  /** When it is tried again, while it is `resting`. */
+  nextTryAt: string | null
   createdAt: string
 }
+
+/** `resting`: the last run did not get it, the next is set. `gone`: nobody has it any more. */
+export const SAVING = ['waiting', 'working', 'resting', 'gone'] as const
+export type Saving = (typeof SAVING)[number]
 
 /** A stored file by its public name. */
 export interface NamedFile {
@@ -33,22 +45,35 @@ export interface NamedFile {
   mime: string
 }
 
+/** Only what a browser may be given to open: rows are not all ours. */
+const webAddress = (url: string | null): string | null => (url && /^https?:\/\//i.test(url) ? url : null)
+const foreign = (url: string | null, stored: string | null): string | null => (url === stored ? null : webAddress(url))
+
 export function createTracks({ db, schema, media }: { db: Database; schema: string; media: MediaAccess }) {
   const select = `
     select t.id, t.generation_id, t.title, t.duration_ms, t.track_variant, t.archived_to_storage, t.sha256, t.bytes, t.mime, t.expires_at,
-      t.created_at, to_char(t.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as exact_at, t.user_id, a.path as audio_path, c.path as cover_path, c.sha256 as cover_sha256
+      t.created_at, to_char(t.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as exact_at, t.user_id, a.path as audio_path, c.path as cover_path, c.sha256 as cover_sha256,
+      t.audio_url, t.storage_audio_url, t.cover_url, t.storage_cover_url, t.metadata ->> 'provider_url' as provider_url,
+      case when q.track_id is null or q.claimed_done then null when q.lease_until > reprise.now() then 'working' when q.next_at = 'infinity' then 'gone'
+        when q.next_at <= reprise.now() or q.tries > 0 or q.last_error is null then 'waiting' else 'resting' end as saving, q.next_at
     from "${schema}".tracks t
+    left join reprise.archivals q on q.track_id = t.id
     left join reprise.files a on a.bucket = '${BUCKETS.final}' and a.path = split_part(split_part(t.storage_audio_url, '/${BUCKETS.final}/', 2), '?', 1)
     left join reprise.files c on c.bucket = '${BUCKETS.cover}' and c.path = split_part(split_part(t.storage_cover_url, '/${BUCKETS.cover}/', 2), '?', 1)
     where t.deleted_at is null`
 
-  const view = (row: Row): TrackView => ({
-    id: row.id, generationId: row.generation_id, title: row.title, durationMs: row.duration_ms, variant: row.track_variant,
-    archived: row.archived_to_storage, sha256: row.sha256, bytes: row.bytes, mime: row.mime,
-    audioUrl: row.audio_path ? media.urlOf(BUCKETS.final, row.audio_path, row.sha256) : null,
-    coverUrl: row.cover_path ? media.urlOf(BUCKETS.cover, row.cover_path, row.cover_sha256) : null,
-    expiresAt: row.expires_at?.toISOString() ?? null, createdAt: row.created_at.toISOString(),
-  })
+  const view = (row: Row): TrackView => {
+    const stored = row.audio_path ? media.urlOf(BUCKETS.final, row.audio_path, row.sha256) : null
+    const providerUrl = foreign(row.audio_url, row.storage_audio_url) ?? webAddress(row.provider_url)
+    return {
+      id: row.id, generationId: row.generation_id, title: row.title, durationMs: row.duration_ms, variant: row.track_variant,
+      archived: row.archived_to_storage, sha256: row.sha256, bytes: row.bytes, mime: row.mime,
+      audioUrl: stored ?? webAddress(row.audio_url) ?? providerUrl, providerUrl,
+      coverUrl: row.cover_path ? media.urlOf(BUCKETS.cover, row.cover_path, row.cover_sha256) : foreign(row.cover_url, row.storage_cover_url),
+      expiresAt: row.expires_at?.toISOString() ?? null, saving: row.saving, nextTryAt: row.saving === 'resting' ? row.next_at.toISOString() : null,
+      createdAt: row.created_at.toISOString(),
+    }
+  }
 
   async function rows(where: string, values: unknown[], on: Queryable = db): Promise<Row[]> {
     return (await on.query<Row>(`${select} ${where}`, values)).rows

@@ -6,12 +6,15 @@ import { createRouter, jsonResponse, problemResponses, type App } from '../../ht
 import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Serve } from './files.routes.ts'
-import type { Tracks } from './tracks.queries.ts'
+import { SAVING, type Tracks } from './tracks.queries.ts'
 
 const trackSchema = z.object({
   id: z.uuid(), generationId: z.string().nullable(), title: z.string().nullable(), durationMs: z.int().nullable(), variant: z.int().nullable(),
   archived: z.boolean(), sha256: z.string().nullable(), bytes: z.int().nullable(), mime: z.string().nullable(),
-  audioUrl: z.string().nullable(), coverUrl: z.string().nullable(), expiresAt: z.string().nullable(), createdAt: z.iso.datetime(),
+  audioUrl: z.string().nullable().openapi({ description: 'Ours, else the provider’s' }),
+  providerUrl: z.string().nullable().openapi({ description: 'The provider’s; equal to audioUrl while we have no copy' }),
+  coverUrl: z.string().nullable(), expiresAt: z.string().nullable().openapi({ description: 'When the provider deletes what is not yet ours' }),
+  saving: z.enum(SAVING).nullable(), nextTryAt: z.string().nullable(), createdAt: z.iso.datetime(),
 }).openapi('Track')
 
 const idParam = z.object({ id: z.uuid() })
