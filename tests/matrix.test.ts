@@ -78,6 +78,7 @@ const CASES: Record<string, Case> = {
     headers: (role): Record<string, string> => (role === 'service' ? { 'x-user-id': stableUuid('test user owner') } : {}),
   },
   'GET /api/music-clips/jobs/:jobId': { expected: owned(200), ...at('/api/music-clips/jobs/{id}', 'job') },
+  'POST /api/webhooks/replicate': { expected: everybody(200), body: { id: 'nobodyknows', status: 'succeeded' } },
   'POST /api/webhooks/suno/music': { expected: everybody(200), body: { code: 200, data: { callbackType: 'complete', task_id: 'nobody-knows' } } },
   'GET /storage/v1/object/public/:bucket/:path{.+}': { expected: everybody(200), ...at('{id}', 'file') },
   'GET /storage/v1/object/sign/:bucket/:path{.+}': { expected: everybody(404), needs: ['file'], path: ({ file }) => file.replace('/public/', '/sign/') },

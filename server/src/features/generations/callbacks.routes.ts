@@ -3,7 +3,7 @@ import type { createCallbackDoor } from '../../engine/callbacks.ts'
 import type { Clock } from '../../kernel/clock.ts'
 
 /** The addresses that providers call. Seed 001 fixed Suno's. */
-export const CALLBACK_PATHS: Record<string, string> = { suno: '/api/webhooks/suno/music' }
+export const CALLBACK_PATHS: Record<string, string> = { suno: '/api/webhooks/suno/music', replicate: '/api/webhooks/replicate' }
 
 /**
  * Callbacks of providers: open to all, believed by nobody. Answered 200 once the hint is in the database; when it
