@@ -1,3 +1,4 @@
+import { drawnCover } from '../media/drawn-cover.ts'
 import type { NewEvent } from './decide.ts'
 import { isFinal, type Attempt, type GenerationRecord, type Result } from './state.ts'
 import type { ProviderResult, Snapshot } from '../providers/provider.ts'
@@ -23,7 +24,8 @@ export function learn(record: GenerationRecord, attempt: Attempt, snapshot: Snap
     result.previewUrl = told.previewUrl ?? result.previewUrl
     result.providerDurationMs = wholeMs(told.durationMs) ?? result.providerDurationMs
     learnFinal(result, told, now, wanted, events, attempt)
-    learnCover(record, result, told, now, coverId)
+    const cover = told.coverUrl ?? (ENDED.includes(snapshot.status) ? ownCover(record, result) : null)
+    if (cover) learnCover(record, result, cover, now, coverId)
   }
   return events
 }
@@ -40,13 +42,22 @@ function learnFinal(result: Result, told: ProviderResult, now: number, wanted: b
   }
 }
 
-function learnCover(record: GenerationRecord, result: Result, told: ProviderResult, now: number, coverId: (resultId: string) => string): void {
-  if (!told.coverUrl) return
+/** When the provider tells nothing more. */
+const ENDED: Snapshot['status'][] = ['succeeded', 'failed', 'cancelled']
+
+/** A song that comes without a cover gets one that Reprise draws. Like any cover it holds back nothing. */
+function ownCover({ generation }: GenerationRecord, result: Result): string | null {
+  if (generation.kind !== 'song' || result.sourceUrl === null) return null
+  const { title, prompt } = generation.request
+  return drawnCover(result.title ?? title ?? prompt, result.index)
+}
+
+function learnCover(record: GenerationRecord, result: Result, coverUrl: string, now: number, coverId: (resultId: string) => string): void {
   const id = coverId(result.id)
   if (record.results.some((item) => item.id === id)) return
   record.results.push({
     id, role: 'cover', index: result.index, state: 'known', settled: null, attemptId: result.attemptId, providerResultId: null,
-    sourceUrl: told.coverUrl, stagedKey: null, previewUrl: null, title: null, tags: null, lyrics: null, providerDurationMs: null,
+    sourceUrl: coverUrl, stagedKey: null, previewUrl: null, title: null, tags: null, lyrics: null, providerDurationMs: null,
     file: null, refusedCode: null, refusedDetail: null, tries: 0, nextAt: now,
   })
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { armedAt, decide, dueStep, type Decision } from './decide.ts'
+import { armedAt, decide, dueStep, type Decision, finals } from './decide.ts'
 import { movesAsMarkdown } from './moves-doc.ts'
 import { MOVES } from './moves.ts'
 import { FINAL_STATES, OPEN_STATES, type Evidence, type GenerationRecord, type GenerationState } from './state.ts'
@@ -172,24 +172,33 @@ describe('stories that once went wrong', () => {
       saw(['partial', [song('x', null, { previewUrl: 'p', title: 'X' }), song('y', null)]]), saw(['failed', [], problem('provider_failed')]), saw(['succeeded', both], 2),
     ])
     expect(after.generation.state).toBe('saving')
-    expect(after.results.map(({ state, sourceUrl, providerResultId, title }) => [state, sourceUrl, providerResultId, title])).toEqual([
+    expect(finals(after).map(({ state, sourceUrl, providerResultId, title }) => [state, sourceUrl, providerResultId, title])).toEqual([
       ['known', 'u0', 'a', null], ['known', 'u1', 'b', null],
     ])
   })
 
   it('a song that the provider names twice takes one place only, so the other song has its own', () => {
     const { after } = tell([...running, saw(['succeeded', [both[0]!, both[0]!, both[1]!]])])
-    expect(after.results.map(({ providerResultId }) => providerResultId)).toEqual(['a', 'b'])
+    expect(finals(after).map(({ providerResultId }) => providerResultId)).toEqual(['a', 'b'])
   })
 
   it('ids that come later, or in another order, do not mix songs up', () => {
     const { after } = tell([...running, saw(['partial', [song(null, 'u0'), song(null, 'u1')]]), stored(0), saw(['succeeded', [both[1]!, both[0]!]])])
-    expect(after.results.map(({ providerResultId, sourceUrl }) => [providerResultId, sourceUrl])).toEqual([['a', 'u0'], ['b', 'u1']])
+    expect(finals(after).map(({ providerResultId, sourceUrl }) => [providerResultId, sourceUrl])).toEqual([['a', 'u0'], ['b', 'u1']])
+  })
+
+  it('a song that comes without a cover gets one of ours when the provider has told all; no cover is drawn in place of its own', () => {
+    const covers = (told: typeof both, status: 'partial' | 'succeeded') =>
+      tell([...running, saw([status, told])]).after.results.filter(({ role }) => role === 'cover').map(({ state, sourceUrl }) => [state, sourceUrl])
+    const drawn = ['known', expect.stringMatching(/^drawn:/)]
+    expect(covers(both, 'partial')).toEqual([])
+    expect(covers(both, 'succeeded')).toEqual([drawn, drawn])
+    expect(covers([song('a', 'u0', { coverUrl: 'c0' }), both[1]!], 'succeeded')).toEqual([['known', 'c0'], drawn])
   })
 
   it('a length that is not a whole number, or absurd, does not cost the file', () => {
     const { after } = tell([...running, saw(['succeeded', [song('a', 'u0', { durationMs: 183_500.7 }), song('b', 'u1', { durationMs: 1e12 })]])])
-    expect(after.results.map(({ state, providerDurationMs }) => [state, providerDurationMs])).toEqual([['known', 183_500], ['known', null]])
+    expect(finals(after).map(({ state, providerDurationMs }) => [state, providerDurationMs])).toEqual([['known', 183_500], ['known', null]])
   })
 
   it('bytes that come after every other attempt was refused are kept all the same', () => {

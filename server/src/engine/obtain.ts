@@ -1,5 +1,6 @@
 import { BadFile, inspect, type MediaFacts } from '../media/inspect.ts'
 import { toJpeg } from '../media/cover.ts'
+import { drawCover, isDrawn } from '../media/drawn-cover.ts'
 import { SaveRefused, type SaveJob, type Verified } from './save.ts'
 import { StageTooLarge, type BlobStore, type StagedFile } from '../storage/blob-store.ts'
 import { download, DownloadError, MAX_BYTES, type DownloadOptions } from '../storage/download.ts'
@@ -38,6 +39,7 @@ export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore
         throw error instanceof StageTooLarge ? new SaveRefused('file_too_large', error.message, true) : error
       })
     }
+    if (job.role === 'cover' && isDrawn(job.sourceUrl!)) return blobs.stage(one(await drawCover(job.sourceUrl!)), { maxBytes, signal })
     try {
       return await download(job.sourceUrl!, { ...limits, store: blobs, guardedFetch, maxBytes, signal })
     } catch (error) {
