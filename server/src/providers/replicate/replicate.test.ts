@@ -1,9 +1,11 @@
 import { createHmac } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { readSettings } from '../../config/setting.ts'
 import type { GenerationRequest, RawCallback, Snapshot } from '../provider.ts'
 import { createProviderFetch, type ProviderHttp } from '../provider-fetch.ts'
 import { startFakeServer, type Answer, type FakeServer } from '../testing/fake-server.ts'
 import { FILE, prediction } from './fixtures.ts'
+import { replicateSettings } from './replicate.config.ts'
 import { createReplicate, type ReplicateOptions } from './replicate.ts'
 
 const SECRET = `whsec_${Buffer.from('a secret of the suite, 24 b').toString('base64')}`
@@ -144,6 +146,14 @@ describe('Replicate', () => {
       expect(await cancel({ status: 500, text: '' })).toBe('unreachable')
       expect(await cancel({ reset: true })).toBe('unreachable')
     })
+  })
+
+  it('a setting that cannot be right is named at the start, and no secret is shown', () => {
+    const read = (env: Record<string, string>) => () => readSettings(replicateSettings, env)
+    expect(read({})()).toMatchObject({ replicateModel: 'minimax/music-2.6', replicateBaseUrl: 'https://api.replicate.com' })
+    expect(read({ REPLICATE_WEBHOOK_SECRET: 'my-own-words' })).toThrow('REPLICATE_WEBHOOK_SECRET: expected a secret that begins with whsec_')
+    expect(read({ REPLICATE_WEBHOOK_SECRET: 'my-own-words' })).not.toThrow('my-own-words')
+    for (const model of ['musicgen', 'meta/musicgen:latest', 'a/b/c']) expect(read({ REPLICATE_MODEL: model })).toThrow('REPLICATE_MODEL: expected owner/name')
   })
 
   describe('judges callbacks by their signature', () => {

@@ -27,8 +27,8 @@ export interface ReplicateOptions {
 }
 
 export interface Replicate extends Provider {
-  /** Gets the signing secret, so that the first callback can be judged. Never throws; later callbacks try again. */
-  prepare(): Promise<void>
+  /** Gets the signing secret, so that the first callback can be judged; answers whether it is known. Never throws; later callbacks try again. */
+  prepare(): Promise<boolean>
 }
 
 /** Replicate: many models behind one protocol, one file per request, signed callbacks, cancelling, files kept for an hour. */
@@ -76,7 +76,10 @@ export function createReplicate(options: ReplicateOptions): Replicate {
     account: `replicate/${sha256Hex(`replicate account ${apiKey}`).slice(0, 16)}`,
     resultCount: () => 1,
     validate: (request) => validateRequest(request, models, defaultModel),
-    prepare: () => secret.refresh(),
+    async prepare() {
+      await secret.refresh()
+      return secret.current() !== null
+    },
 
     async submit(request, context) {
       const model = models.find((known) => known.id === (request.model ?? defaultModel))
