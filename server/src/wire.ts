@@ -128,7 +128,7 @@ export async function wire(options: WireOptions) {
   const tracks = createTracks({ db, schema, media })
   const accept = createAccept({
     db, registry, ids, deadlineSec: options.deadlineSec,
-    refusing: async (account) => (await engine.accounts.status(account)).refusing,
+    accountStatus: engine.accounts.status,
     wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']),
   })
   const accounts = createAccounts({

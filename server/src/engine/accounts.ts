@@ -8,6 +8,8 @@ export interface AccountStatus {
   refusing: 'no_credits' | 'provider_auth' | null
   /** Last known credits in the provider's own unit; null when they could not be told. Never read as 0. */
   credits: number | null
+  /** How many tasks the account runs at once, as it last told itself; null when it never did. */
+  concurrency: number | null
 }
 
 /** How old what we answer may be, and how old it may be while somebody looks anew. */
@@ -27,17 +29,17 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
   const looking = new Map<string, Promise<AccountStatus>>()
 
   async function look(account: string): Promise<AccountStatus> {
-    const { rows } = await db.query<{ refusing: AccountStatus['refusing']; credits: number | null; old: boolean }>({
+    const { rows } = await db.query<{ refusing: AccountStatus['refusing']; credits: number | null; concurrency: number | null; old: boolean }>({
       name: 'account_status', values: [account, CREDITS_EVERY_MS],
       text: `select case when breaker_until > reprise.now() and breaker_reason in ('no_credits', 'provider_auth') then breaker_reason end as refusing,
-          credits, coalesce(credits_at < reprise.now() - $2 * interval '1 millisecond', true) as old
+          credits, concurrency, coalesce(credits_at < reprise.now() - $2 * interval '1 millisecond', true) as old
         from reprise.provider_accounts where account = $1`,
     })
-    const { refusing = null, credits = null, old = false } = rows[0] ?? {}
+    const { refusing = null, credits = null, concurrency = null, old = false } = rows[0] ?? {}
     const provider = registry.all.find((one) => one.account === account)
     if (old && provider?.credits) void refresh(provider)
     // Yesterday's balance says nothing about today's: unknown until it is told anew.
-    const status = { refusing, credits: old ? null : credits }
+    const status = { refusing, credits: old ? null : credits, concurrency }
     known.set(account, { status, at: performance.now() })
     return status
   }
@@ -52,7 +54,10 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
       )
       if (rowCount === 0) return
       const told = await provider.credits!(AbortSignal.timeout(10_000))
-      await db.query('update reprise.provider_accounts set credits = $2 where account = $1', [provider.account, told?.amount ?? null])
+      await db.query(
+        'update reprise.provider_accounts set credits = $2, concurrency = coalesce($3, concurrency) where account = $1',
+        [provider.account, told?.amount ?? null, told?.concurrency ?? null],
+      )
     } catch (error) {
       logger.warn({ err: error, account: provider.account }, 'credits could not be looked up')
     }
@@ -77,6 +82,11 @@ export function createAccountWatch({ db, registry, logger }: { db: Database; reg
       for (const { account, descriptor } of registry.all) {
         await db.query('insert into reprise.provider_accounts (account, provider) values ($1, $2) on conflict do nothing', [account, descriptor.id])
       }
+    },
+
+    /** For workers, again and again: an account's own limit on tasks at once grows and shrinks, also while nobody asks for anything. */
+    followLimits(): void {
+      for (const provider of registry.all) if (provider.descriptor.concurrency !== null && provider.credits) void refresh(provider)
     },
 
     /**

@@ -17,6 +17,8 @@ interface Deps {
   leases: Leases
   /** Takes over waiting work that nobody else will send. */
   adopt: () => Promise<void>
+  /** Looks up what accounts allow; answers at once. */
+  followLimits: () => void
   node: string
   leaseMs: number
   crash: Crash
@@ -32,7 +34,7 @@ const CALLBACKS_SEEN_WITHIN = '24 hours'
  * dead worker left. This is poll, safety net and sweep in one: a row that is due is claimed, whoever wrote it.
  */
 export function createAttendant(deps: Deps) {
-  const { db, store, knock, registry, leases, adopt, node, leaseMs, crash, logger, atOnce = 64 } = deps
+  const { db, store, knock, registry, leases, adopt, followLimits, node, leaseMs, crash, logger, atOnce = 64 } = deps
   const busy = new Set<Promise<void>>()
   const stopping = new AbortController()
 
@@ -112,6 +114,7 @@ export function createAttendant(deps: Deps) {
        on conflict (node) do update set round_at = excluded.round_at, accounts = excluded.accounts`,
       [node, registry.all.map((provider) => provider.account)],
     )
+    followLimits()
     await adopt()
   }
 

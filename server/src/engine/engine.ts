@@ -14,6 +14,7 @@ import { createHealer } from './heal.ts'
 import { createPatientKnock } from './knock.ts'
 import { createLeases } from './leases.ts'
 import { createOutbox, type Effect } from './outbox.ts'
+import type { Wanted } from './obtain.ts'
 import { createSaver, type SaveJob, type Verified } from './save.ts'
 import type { Policy } from './state.ts'
 import { createStore, type MoveListener } from './store.ts'
@@ -26,7 +27,7 @@ export interface EngineDeps {
   registry: Registry
   blobs: BlobStore
   listeners: MoveListener[]
-  obtain: (job: SaveJob, signal: AbortSignal) => Promise<Verified>
+  obtain: (wanted: Wanted, signal: AbortSignal) => Promise<Verified>
   placeOf: (job: SaveJob) => string
   callbackUrl: (provider: string, token: string) => string | null
   graceMs: number
@@ -56,7 +57,7 @@ export function createEngine(deps: EngineDeps) {
   const door = createCallbackDoor({ db, store, registry, logger })
 
   const dispatcher = createDispatcher({ store, knock, registry, leases, breaker, blobs, ids, crash, logger, callbackUrl: deps.callbackUrl, wakeIfParked: door.wakeIfParked })
-  const attendant = createAttendant({ db, store, knock, registry, leases, adopt: accounts.adopt, node, leaseMs, crash, logger })
+  const attendant = createAttendant({ db, store, knock, registry, leases, adopt: accounts.adopt, followLimits: accounts.followLimits, node, leaseMs, crash, logger })
   const saver = createSaver({ db, knock, leases, blobs, node, leaseMs, crash, logger, obtain: deps.obtain, placeOf: deps.placeOf })
   const outbox = createOutbox({ db, logger, effects: { 'provider.cancel': cancelAtProvider(registry), ...deps.effects } })
   const loops = { dispatch: dispatcher, attend: attendant, save: saver, outbox } as const

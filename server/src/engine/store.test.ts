@@ -317,6 +317,16 @@ describe('slots', () => {
     expect((await test.db.query('select from reprise.attempts where account = $1', [account])).rowCount).toBe(2)
   })
 
+  it('what the account itself has told of its limit counts, up and down', async () => {
+    const account = await busyAccount(8)
+    const free = async () => (await test.db.transaction((tx) => takeSlots(tx, account, 64, { rate: null, concurrency: 2 }))).ids.length
+    expect(await free()).toBe(2)
+    for (const told of [5, 1]) {
+      await test.db.query('update reprise.provider_accounts set concurrency = $2 where account = $1', [account, told])
+      expect(await free()).toBe(told)
+    }
+  })
+
   it('a task that is never heard of again gives its place back when its generation has ended', async () => {
     const story = await accepted()
     const { account, attemptId } = story

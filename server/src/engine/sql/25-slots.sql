@@ -1,7 +1,7 @@
 -- Gives the free slots of an account to the requests whose turn it is, users in turn, and books them. Locks the account's
 -- row: dispatchers of several nodes follow one another, so rate, concurrency and breaker hold across nodes. Each
 -- statement sees what was committed until it began: whoever held the lock before us has been counted.
--- p_rate null: no rate limit; p_concurrency null: no limit on tasks that run at once. wanted: the slots that were free.
+-- p_rate null: no rate limit; p_concurrency null: no limit on tasks that run at once, unless the account told one. wanted: the slots that were free.
 create or replace function reprise.take_slots(p_account text, p_most int, p_rate int, p_window_ms int, p_concurrency int, out ids uuid[], out wanted int)
 language plpgsql set enable_sort = off
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$ -- see 10-records.sql
@@ -9,6 +9,7 @@ declare
   v_window interval := p_window_ms * interval '1 millisecond';
   v_account reprise.provider_accounts;
   v_recent timestamptz[];
+  v_concurrency int;
 begin
   ids := '{}';
   wanted := 0;
@@ -20,9 +21,10 @@ begin
     v_recent := array(select g from unnest(v_account.grants) g where g > reprise.clock() - v_window order by g);
     wanted := least(wanted, p_rate - cardinality(v_recent));
   end if;
-  if p_concurrency is not null then
+  v_concurrency := coalesce(v_account.concurrency, p_concurrency);
+  if v_concurrency is not null then
     -- An attempt whose generation has ended is watched at most: should it never be heard of again, it must not keep its place.
-    wanted := least(wanted, p_concurrency - (select count(*) from reprise.attempts t
+    wanted := least(wanted, v_concurrency - (select count(*) from reprise.attempts t
       join reprise.generations g on g.id = t.generation_id and g.finished_at is null
       where t.account = p_account and t.state in ('intended', 'sent', 'accepted', 'unknown')));
   end if;

@@ -1,10 +1,11 @@
 import type { Database, Queryable } from '../../database/pool.ts'
 import { isBroken } from '../../database/transient.ts'
+import type { AccountStatus } from '../../engine/accounts.ts'
 import type { Urgency } from '../../engine/state.ts'
 import { createBatcher } from '../../kernel/batcher.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { sha256Hex, type Ids } from '../../kernel/ids.ts'
-import type { GenerationRequest, Provider } from '../../providers/provider.ts'
+import type { Descriptor, GenerationRequest } from '../../providers/provider.ts'
 import type { Registry } from '../../providers/registry.ts'
 
 export interface Ask {
@@ -32,8 +33,8 @@ export interface Accepted {
 interface Deps {
   db: Database
   registry: Registry
-  /** The open breaker's reason when the provider account refuses all work (no credits, bad key), else null. */
-  refusing: (account: string) => Promise<'no_credits' | 'provider_auth' | null>
+  /** What is known of the provider account: whether it refuses all work (no credits, bad key), and its own limit. */
+  accountStatus: (account: string) => Promise<Pick<AccountStatus, 'refusing' | 'concurrency'>>
   wakeDispatcher: () => void
   ids: Ids
   deadlineSec: number
@@ -58,14 +59,14 @@ export function createAccept(deps: Deps) {
     const provider = registry.get(ask.provider)
     const problems = provider.validate(ask.request)
     if (problems.length) throw new AppError('validation_failed', {}, problems)
-    const refusing = await deps.refusing(provider.account)
+    const { refusing, concurrency } = await deps.accountStatus(provider.account)
     if (refusing && !(await acceptedBefore(ask))) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
     return {
       id: ids.uuid(), userId: ask.userId, provider: ask.provider, account: provider.account, kind: ask.request.kind,
       model: ask.request.model ?? provider.descriptor.defaultModel, origin: ask.origin, urgency: ask.urgency ?? 'interactive',
       request: ask.request, resultCount: provider.resultCount(ask.request), deadlineSec,
       watchSec: Math.ceil(provider.descriptor.retentionMs / 1000), regeneratedFrom: ask.regeneratedFrom ?? null,
-      startsPerSec: startsPerSec(provider), ...idempotencyOf(ask),
+      startsPerSec: startsPerSec({ ...provider.descriptor, concurrency: concurrency ?? provider.descriptor.concurrency }), ...idempotencyOf(ask),
     }
   }
   type Prepared = Awaited<ReturnType<typeof prepare>>
@@ -129,7 +130,7 @@ export function canonical(value: unknown): string {
 }
 
 /** Honest admission: how many starts per second the account allows, null when nothing limits it. */
-function startsPerSec({ descriptor: { rate, concurrency, firstPollMs } }: Provider): number | null {
+function startsPerSec({ rate, concurrency, firstPollMs }: Pick<Descriptor, 'rate' | 'concurrency' | 'firstPollMs'>): number | null {
   const byRate = rate ? rate.count / (rate.windowMs / 1000) : Infinity
   const byConcurrency = concurrency === null ? Infinity : concurrency / (Math.max(firstPollMs, 1_000) / 1000)
   const least = Math.min(byRate, byConcurrency)
