@@ -28,7 +28,7 @@ beforeAll(async () => {
     logger: pino({ level: 'warn' }, { write: (line) => void lines.push(line) }),
     async obtain(job, signal) {
       if (job.role === 'cover') await covers
-      return obtain({ ...job, sourceUrl: elsewhere.get(job.id) ?? job.sourceUrl }, signal)
+      return obtain({ ...job, sourceUrl: elsewhere.get(job.sourceUrl!) ?? job.sourceUrl }, signal)
     },
   })
   user = await reprise.user('loser', 10_000)
@@ -39,7 +39,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Sources that answer something else by now, by result. */
+/** Sources that answer something else by now, by their address. */
 const elsewhere = new Map<string, string>()
 
 async function make(prompt: string, whole = (one: any) => one.tracks.length === 2 && one.tracks.every((track: any) => track.coverUrl)) {
@@ -75,8 +75,8 @@ describe('a stored file that is lost or damaged', () => {
 
   it('never gets other bytes than its own: a conflict, an alert, and the other song is left alone', async () => {
     const [lost, other] = (await make('not the same any more')).tracks
-    const { rows } = await reprise.database.db.query<{ url: string }>('select source_url as url from reprise.results where id = $1', [other.id])
-    elsewhere.set(lost.id, rows[0]!.url)
+    const sourceOf = async (id: string) => (await reprise.database.db.query<{ url: string }>('select source_url as url from reprise.results where id = $1', [id])).rows[0]!.url
+    elsewhere.set(await sourceOf(lost.id), await sourceOf(other.id))
     await blobs.delete(await keyOf(lost.id))
     expect(await post(`/api/tracks/${lost.id}/retry-download`)).toMatchObject({ status: 409, body: { code: 'conflict' } })
     expect(await blobs.head(await keyOf(lost.id))).toBeNull()

@@ -312,7 +312,7 @@ describe('cancelled before anything was sent', () => {
       expect(await reprise.call('POST', `/api/generations/${id}/cancel`, { token: user.token }))
         .toMatchObject({ status: 200, body: { state: 'cancelled', attempts: [], error: { code: 'cancelled', charged: false }, receipt: { held: 0, captured: 0, released: 10 } } })
       expect(await balance(reprise, user)).toEqual({ available: 10, held: 0 })
-      await reprise.wired.engine.startWorkers()
+      await reprise.wired.startWorkers()
       // Another request goes its whole way, so the dispatcher had its turn.
       await make(reprise, user, 'surely')
       expect(reprise.simulator.control.tasks().map((task) => task.prompt)).toEqual(['surely'])

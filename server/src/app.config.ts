@@ -2,10 +2,13 @@ import { z } from 'zod'
 import { integer, requiredText, setting, text } from './config/setting.ts'
 import type { SettingGroup } from './config/docs.ts'
 import { accountsSettings } from './features/accounts/accounts.config.ts'
+import { archiveSettings } from './features/archive/archive.config.ts'
 import { generationSettings } from './features/generations/generations.config.ts'
 import { ledgerSettings } from './features/ledger/ledger.config.ts'
 import { tracksSettings } from './features/tracks/tracks.config.ts'
 import { httpSettings } from './http-kit/http.config.ts'
+import { murekaSettings } from './providers/mureka/mureka.config.ts'
+import { replicateSettings } from './providers/replicate/replicate.config.ts'
 import { sunoSettings } from './providers/suno/suno.config.ts'
 import { settings as fetchSettings } from './storage/guarded-fetch.ts'
 import { settings as mediaSettings } from './storage/media-url.ts'
@@ -37,9 +40,12 @@ export const SETTING_GROUPS: SettingGroup[] = [
   { title: 'Generations', settings: generationSettings },
   { title: 'Tokens', settings: ledgerSettings },
   { title: 'Files', settings: { ...tracksSettings, ...mediaSettings, ...fetchSettings } },
+  { title: 'Archive', settings: archiveSettings },
   { title: 'Suno', settings: sunoSettings },
+  { title: 'Mureka', settings: murekaSettings },
+  { title: 'Replicate', settings: replicateSettings },
 ]
 
 export const allSettings = {
-  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...sunoSettings,
+  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...archiveSettings, ...sunoSettings, ...murekaSettings, ...replicateSettings,
 }

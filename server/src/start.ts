@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { allSettings } from './app.config.ts'
 import { readSettings } from './config/setting.ts'
+import { configuredProviders } from './configured-providers.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './database/embedded.ts'
 import { startSimulator, type RunningSimulator } from './demo/simulator-process.ts'
 import { crashFrom } from './engine/crash.ts'
@@ -12,8 +13,6 @@ import { systemClock } from './kernel/clock.ts'
 import { systemIds } from './kernel/ids.ts'
 import { createLogger } from './kernel/logger.ts'
 import { createProviderFetch } from './providers/provider-fetch.ts'
-import type { Provider } from './providers/provider.ts'
-import { createSuno } from './providers/suno/suno.ts'
 import { createDiskStore } from './storage/disk/disk-store.ts'
 import { wire } from './wire.ts'
 
@@ -51,13 +50,12 @@ export async function start(env: Record<string, string | undefined>, role: Role 
     if (demo) {
       simulator = await startSimulator({ dataDir, speed: config.demoSpeed, logger })
       undo.push(() => simulator!.stop())
-    } else if (!config.sunoApiKey) logger.warn('no SUNO_API_KEY: requests for songs are answered SUNO_API_KEY_NOT_CONFIGURED')
+    }
 
     const http = createProviderFetch()
     undo.push(() => http.close())
-    const suno = simulator ? demoSuno(simulator.url, config.demoSpeed, http.fetch) : config.sunoApiKey
-      ? createSuno({ apiKey: config.sunoApiKey, baseUrl: config.sunoBaseUrl!, fetch: http.fetch, model: config.sunoModel, rate: config.sunoRate, timeScale: config.sunoPollScale }) : null
-    const providers: Provider[] = suno ? [suno] : []
+    const { providers, bases, missing } = configuredProviders(config, http.fetch, simulator && { url: simulator.url, speed: config.demoSpeed })
+    for (const key of missing) logger.warn(`no ${key}: requests to this provider are answered ${key}_NOT_CONFIGURED`)
 
     let ownUrl = `http://${config.host}:${config.port}`
     const { port, host, drainSec, ...rest } = config
@@ -65,7 +63,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
       ...rest,
       databaseUrl: config.databaseUrl ?? embedded!.url,
       providers,
-      providerBases: { suno: simulator?.url ?? config.sunoBaseUrl! },
+      providerBases: bases,
       blobs: createDiskStore({ root: join(dataDir, 'files') }),
       filesFolder: join(dataDir, 'files'),
       downloadAllowHosts: [...config.downloadAllowHosts, ...(simulator ? [new URL(simulator.url).host] : [])],
@@ -80,7 +78,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
     undo.push(() => wired.close())
 
     // Taking work ends at once and beside the draining of answers: a player that still streams holds no POST open.
-    const together: (() => Promise<unknown>)[] = [() => wired.engine.stop()]
+    const together: (() => Promise<unknown>)[] = [() => wired.stop()]
     undo.push(() => Promise.all(together.map((one) => one())))
     if (role !== 'worker') {
       const server = await serve({
@@ -98,7 +96,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
     if (knownUrl) await wired.rememberBase(knownUrl)
     await wired.engine.start()
     if (role !== 'api') {
-      await wired.engine.startWorkers()
+      await wired.startWorkers()
       await wired.maintenance.start()
       together.push(() => wired.maintenance.stop())
     }
@@ -113,9 +111,5 @@ export async function start(env: Record<string, string | undefined>, role: Role 
 
 type Config = ReturnType<typeof readSettings<typeof allSettings>>
 
-const isDemo = (config: Config): boolean => config.demo === 'on' || (config.demo === 'auto' && !config.sunoApiKey && !config.databaseUrl)
-
-/** The demo's Suno: the real adapter, asked more often because its provider is faster. */
-function demoSuno(baseUrl: string, speed: number, fetch: ReturnType<typeof createProviderFetch>['fetch']): Provider {
-  return createSuno({ apiKey: 'demo', baseUrl, fetch, timeScale: 1 / speed })
-}
+const isDemo = (config: Config): boolean =>
+  config.demo === 'on' || (config.demo === 'auto' && !config.sunoApiKey && !config.murekaApiKey && !config.replicateApiToken && !config.databaseUrl)

@@ -4,8 +4,13 @@ import { isTransient } from './database/transient.ts'
 import { migrate, ownSqlFiles } from './database/migrate.ts'
 import { countTrips, noCrash, type Crash } from './engine/crash.ts'
 import { createEngine } from './engine/engine.ts'
-import { createObtain, type DownloadLimits } from './engine/obtain.ts'
+import { createObtain, type DownloadLimits, type Wanted } from './engine/obtain.ts'
 import type { SaveJob } from './engine/save.ts'
+import { createArchive } from './features/archive/archive.ts'
+import { archiveRoutes } from './features/archive/archive.routes.ts'
+import { createBoard } from './features/archive/board.ts'
+import { createArchiveRecords } from './features/archive/records.ts'
+import { createRun } from './features/archive/run.ts'
 import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
 import { accountsRoutes } from './features/accounts/accounts.routes.ts'
 import { createAccept } from './features/generations/accept.ts'
@@ -22,12 +27,12 @@ import { channelsRoutes } from './features/music-clips/channels.routes.ts'
 import { followMusicClips } from './features/music-clips/music-clips.listener.ts'
 import { musicClipsErrors, musicClipsRoutes } from './features/music-clips/music-clips.routes.ts'
 import { createRuns } from './features/music-clips/runs.ts'
-import { createMaintenance } from './features/operations/maintenance.ts'
+import { createMaintenance, nextRun } from './features/operations/maintenance.ts'
 import { operationsRoutes, watchGenerations } from './features/operations/operations.routes.ts'
 import { createServe, filesRoutes } from './features/tracks/files.routes.ts'
 import { createBaseAddress } from './features/tracks/base-address.ts'
 import { createMediaAccess } from './features/tracks/media-access.ts'
-import { BUCKETS, followTracks } from './features/tracks/tracks.listener.ts'
+import { BUCKETS, followTracks, publicUrl } from './features/tracks/tracks.listener.ts'
 import { createTracks } from './features/tracks/tracks.queries.ts'
 import { tracksRoutes } from './features/tracks/tracks.routes.ts'
 import { createAuthenticator } from './http-kit/authentication.ts'
@@ -71,6 +76,9 @@ export interface WireOptions {
   mediaSigningSecret?: string
   signupTokens: number
   deadlineSec: number
+  archiveParallel: number
+  appLinkBase?: string
+  storagePricePerGb: number
   graceSec: number
   leaseMs: number
   sessionDays: number
@@ -90,7 +98,7 @@ export interface WireOptions {
   logger: Logger
   crash?: Crash
   /** Gets a result's file; default: downloads and verifies it. */
-  obtain?: Parameters<typeof createEngine>[0]['obtain']
+  obtain?: ReturnType<typeof createObtain>
 }
 
 /** Tables in the compatibility schema that must be ours. */
@@ -112,10 +120,10 @@ export async function wire(options: WireOptions) {
   const guardedFetch = createGuardedFetch({ allowHosts: options.downloadAllowHosts })
   const callbackOf = (provider: string) => callbackAddress({ publicBaseUrl, ownUrl: options.ownUrl(), providerBaseUrl: options.providerBases[provider]! })
 
+  const obtain = options.obtain ?? createObtain({ blobs, guardedFetch, limits: options.downloadLimits })
   const engine = createEngine({
     db, node: options.node, registry, blobs, ids, logger, crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
-    obtain: options.obtain ?? createObtain({ blobs, guardedFetch, limits: options.downloadLimits }),
-    placeOf,
+    obtain, placeOf,
     callbackUrl(provider, token) {
       const to = callbackOf(provider).base
       return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
@@ -147,6 +155,15 @@ export async function wire(options: WireOptions) {
     callbackProblem: () => callbackOf('suno').problem,
   })
 
+  const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase: options.appLinkBase?.replace(/\/+$/, '') ?? '' })
+  const archive = createArchive({
+    db, schema, records, logger, leaseMs: options.leaseMs, atOnce: options.archiveParallel,
+    run: createRun({ db, records, blobs, obtain, base: () => baseAddress.current(db), urlOf: publicUrl, logger }),
+    wake: () => engine.waker.wake(['archive']),
+  })
+  engine.waker.on('archive', archive.wake)
+  const board = createBoard({ db, schema, pricePerGb: options.storagePricePerGb, nextRun: () => nextRun('archive', clock.now()) })
+
   const health = createHealth({ checks: { database: () => db.query('select 1') }, clock })
   const metrics = createMetrics({ token: options.metricsToken })
   watchGenerations(metrics.registry, db)
@@ -173,6 +190,7 @@ export async function wire(options: WireOptions) {
     ledgerRoutes({ ledger, resultsOf: (kind) => options.providers.find((one) => one.descriptor.kinds.includes(kind as never))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1 }),
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
+    archiveRoutes({ archive, board, db, schema }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap((one) => one.descriptor.models.filter((model) => model.status === 'current').map((model) => model.id)),
@@ -181,14 +199,21 @@ export async function wire(options: WireOptions) {
   for (const room of rooms) app.route('/', room)
   const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false
 
-  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000) })
+  const stop = async () => void (await Promise.all([engine.stop(), archive.stop()]))
+  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily })
 
   return {
-    app, db, engine, accounts, health, streams, maintenance, hasPage,
+    app, db, engine, archive, accounts, health, streams, maintenance, hasPage,
     /** Told by a process that knows the address under which Reprise is reached. */
     rememberBase: baseAddress.remember,
+    async startWorkers(): Promise<void> {
+      await engine.startWorkers()
+      archive.start()
+    },
+    /** Takes nothing new and waits for what is under way. */
+    stop,
     async close(): Promise<void> {
-      await engine.stop()
+      await stop()
       await guardedFetch.close()
       await db.close()
     },

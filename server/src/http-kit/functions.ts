@@ -13,7 +13,8 @@ const languageOf = (c: AppContext): Language => {
 export const functionsErrors: ErrorFormat = {
   prefix: '/functions/v1/',
   render(problem, c) {
-    const { type: _type, title: _title, status, detail: _detail, code, instance: _instance, retryable: _retryable, charged: _charged, errors, ...params } = problem
+    const { type: _type, title: _title, status: usual, detail: _detail, code, instance: _instance, retryable: _retryable, charged: _charged, errors, ...params } = problem
+    const status = code === 'validation_failed' ? 400 : usual // as the seeds' front ends expect
     return c.json({ success: false, error: text(languageOf(c), code, problem), code: code.toUpperCase(), ...params, ...(errors.length > 0 ? { errors } : {}) }, status as 500)
   },
 }

@@ -21,8 +21,9 @@ create table ${COMPAT_SCHEMA}.track_archiving_jobs (
   completed_at timestamptz,
   error_message text,
   metadata jsonb not null default '{}',
-  created_at timestamptz not null default reprise.now(),
-  updated_at timestamptz not null default reprise.now()
+  -- owners insert here, and functions of ours are not for them
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
 );
 create index track_archiving_jobs_track on ${COMPAT_SCHEMA}.track_archiving_jobs (track_id, created_at desc);
 create index track_archiving_jobs_user on ${COMPAT_SCHEMA}.track_archiving_jobs (user_id, created_at desc);

@@ -11,13 +11,27 @@ export const SCHEDULES = {
   prune: { cron: '17 * * * *', everyMs: HOUR_MS },
   'staging-sweep': { cron: '43 * * * *', everyMs: HOUR_MS },
   'ledger-check': { cron: '5 4 * * *', everyMs: 24 * HOUR_MS },
+  archive: { cron: '0 3 * * *', everyMs: 24 * HOUR_MS },
 } as const
+
+/** When this work runs next: all of it is at a fixed time of the day, or hourly, in UTC. */
+export function nextRun(name: keyof typeof SCHEDULES, now: number): Date {
+  const { cron, everyMs } = SCHEDULES[name]
+  const [minute, hour] = cron.split(' ')
+  const offset = (hour === '*' ? 0 : Number(hour)) * HOUR_MS + Number(minute) * 60_000
+  return new Date(Math.floor((now - offset) / everyMs) * everyMs + everyMs + offset)
+}
 
 /**
  * Side work on a schedule. Nothing here moves a generation: were all its jobs deleted, every generation would still
  * end right.
  */
-export function createMaintenance({ db, sweepStaging, logger }: { db: Database; sweepStaging: () => Promise<unknown>; logger: Logger }) {
+export function createMaintenance({ db, sweepStaging, archive, logger }: {
+  db: Database
+  sweepStaging: () => Promise<unknown>
+  archive: () => Promise<unknown>
+  logger: Logger
+}) {
   const boss = new PgBoss({
     schema: SCHEMA,
     // On our own pool, so that its statements follow the same settings and close with it.
@@ -29,6 +43,7 @@ export function createMaintenance({ db, sweepStaging, logger }: { db: Database; 
     prune: () => prune(db),
     'staging-sweep': sweepStaging,
     'ledger-check': () => checkLedger(db, logger),
+    archive,
   }
 
   return {

@@ -63,7 +63,7 @@ end $$;
 create or replace function reprise.arm_track() returns trigger language plpgsql
 security definer set search_path = pg_catalog as $$
 begin
-  if new.archived_to_storage and tg_op = 'UPDATE' and old.archived_to_storage
+  if new.archived_to_storage and tg_op = 'UPDATE' and old.archived_to_storage and old.status = 'completed'
     and (new.storage_audio_url, new.storage_cover_url, new.storage_video_url) is not distinct from (old.storage_audio_url, old.storage_cover_url, old.storage_video_url) then
     return null;
   end if;
