@@ -17,6 +17,8 @@ export interface Info {
   demo?: boolean
   version?: string
   models?: string[]
+  /** Models by provider. */
+  modelsOf?: Record<string, string[]>
 }
 
 export const useInfo = () =>

@@ -25,7 +25,9 @@ export function Composer() {
   const form = useRef<HTMLFormElement>(null)
   const prices = usePrices().data ?? []
   const price = priceOf(prices, 'song', draft.model || undefined)
-  const models = modelNames(useInfo().data?.models, prices)
+  const info = useInfo().data
+  // Songs are asked of Suno here; other providers' models mean nothing to it.
+  const models = modelNames(info?.modelsOf?.suno ?? info?.models, prices)
   const [advanced, setAdvanced] = useState(() => hasAdvanced(draft))
 
   useEffect(() => remember(KEPT, JSON.stringify(draft)), [draft])
