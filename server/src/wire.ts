@@ -185,7 +185,11 @@ export async function wire(options: WireOptions) {
       healFiles: async (id) => { for (const result of await tracks.storedResults(id)) await engine.heal(result) },
     }),
     callbackRoutes({ door: engine.door, clock }),
-    tracksRoutes({ tracks, serve, heal: engine.heal, redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })) }),
+    tracksRoutes({
+      tracks, serve, heal: engine.heal,
+      archiveNow: async (id) => void (await archive.waitFor((await archive.request([id], 'user')).values(), 25_000)),
+      redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })),
+    }),
     filesRoutes({ tracks, serve, media }),
     ledgerRoutes({ ledger, resultsOf: (kind) => options.providers.find((one) => one.descriptor.kinds.includes(kind as never))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1 }),
     liveRoutes({ live, streams }),
@@ -193,7 +197,7 @@ export async function wire(options: WireOptions) {
     archiveRoutes({ archive, board, db, schema }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
-      models: registry.all.flatMap((one) => one.descriptor.models.filter((model) => model.status === 'current').map((model) => model.id)),
+      models: registry.all.flatMap(currentModels), modelsOf: Object.fromEntries(registry.all.map((one) => [one.descriptor.id, currentModels(one)])),
     }),
   ]
   for (const room of rooms) app.route('/', room)
@@ -219,6 +223,8 @@ export async function wire(options: WireOptions) {
     },
   }
 }
+
+const currentModels = ({ descriptor }: Provider): string[] => descriptor.models.filter((model) => model.status === 'current').map((model) => model.id)
 
 /** Bucket and name of a saved file: the seeds' paths for songs and their covers. */
 function placeOf(job: SaveJob): string {

@@ -76,8 +76,11 @@ export function createArchive({ db, schema, records, run, wake, leaseMs, atOnce,
     /** Asks for these tracks now, also those that wait for tomorrow's run. Answers the job of each track that exists. */
     async request(trackIds: string[], cause: string): Promise<Map<string, string>> {
       const { rows } = await db.query<{ id: string; track_id: string }>(
-        `insert into "${schema}".track_archiving_jobs (track_id, user_id, metadata) select t.id, t.user_id, $2 from "${schema}".tracks t
-         where t.id = any ($1) and t.deleted_at is null returning id, track_id`, [trackIds, { cause }])
+        // Asked twice before anybody began is asked once.
+        `with open as (select distinct on (track_id) id, track_id from "${schema}".track_archiving_jobs where track_id = any ($1) and status = 'pending' order by track_id, created_at),
+         new as (insert into "${schema}".track_archiving_jobs (track_id, user_id, metadata) select t.id, t.user_id, $2 from "${schema}".tracks t
+           where t.id = any ($1) and t.deleted_at is null and t.id not in (select track_id from open) returning id, track_id)
+         select id, track_id from open union all select id, track_id from new`, [trackIds, { cause }])
       wake()
       return new Map(rows.map((row) => [row.track_id, row.id]))
     },

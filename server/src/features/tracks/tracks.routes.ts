@@ -36,7 +36,7 @@ const audio = createRoute({
 })
 const retry = createRoute({
   method: 'post', path: '/api/tracks/{id}/retry-download', tags, summary: 'Fetch its file again, free', request: { params: idParam },
-  description: 'A lost or damaged file is put right when its source still has the very same bytes; else `conflict`.',
+  description: 'A lost or damaged file is put right when its source still has the very same bytes; else `conflict`. What was never fetched is fetched now: `saving` says how it went.',
   responses: { 200: jsonResponse(trackSchema, 'The track'), ...problemResponses('unauthorized', 'not_found', 'conflict', 'storage_failed') },
 })
 const remove = createRoute({
@@ -51,9 +51,11 @@ interface Deps {
   redownload: (generationId: string, by: string) => Promise<void>
   /** Puts a stored file right: that of the track (its id is its result's) or of its cover. */
   heal: (resultId: string) => Promise<'whole' | 'healed' | 'gone'>
+  /** Fetches what is not ours yet; waits a while for it. */
+  archiveNow: (trackId: string) => Promise<void>
 }
 
-export function tracksRoutes({ tracks, serve, redownload, heal }: Deps): App {
+export function tracksRoutes({ tracks, serve, redownload, heal, archiveNow }: Deps): App {
   const app = createRouter()
   /** Operators see and mend everybody's; a user only their own. */
   const scope = (c: AppContext): string | null => {
@@ -90,7 +92,9 @@ export function tracksRoutes({ tracks, serve, redownload, heal }: Deps): App {
       await redownload(track.generationId, requireUser(c).subject)
       if (gone.includes(track.id)) throw new AppError('conflict')
     }
-    return c.json(track, 200)
+    if (track.archived) return c.json(track, 200)
+    await archiveNow(track.id)
+    return c.json((await tracks.find(track.id, scope(c))) ?? track, 200)
   })
 
   app.openapi(remove, async (c) => {
