@@ -148,6 +148,59 @@ export function blobStoreContract(
       for await (const item of store.list('list/b')) expect(item).toEqual({ key: 'list/b', bytes: 3 })
     })
 
+    it('lists in the order of the bytes of the keys, folders or not', async () => {
+      const order = ['order/a.mp3', 'order/a/1', 'order/a/b/2', 'order/a/c', 'order/a0', 'order/b', 'order/ж', 'order/\uffee', 'order/😀']
+      for (const key of order.toReversed()) await put(key, 'x')
+      const found: string[] = []
+      for await (const { key } of store.list('order/')) found.push(key)
+      expect(found).toEqual(order)
+    })
+
+    it('puts whole bytes in the place of damaged ones and keeps the damaged ones aside', async () => {
+      const key = freshKey()
+      const aside = `aside/${key}`
+      await put(key, 'damaged')
+      const staged = await store.stage(chunks('whole'), { maxBytes: 100 })
+      await store.replace(staged, key, { mime: 'x/y', aside })
+      expect((await read(key))!.toString()).toBe('whole')
+      expect((await read(aside))!.toString()).toBe('damaged')
+      expect(await gone(staged.path)).toBe(true)
+    })
+
+    it('puts bytes where none are left, and keeps nothing then', async () => {
+      const key = freshKey()
+      await store.replace(await store.stage(chunks('whole'), { maxBytes: 100 }), key, { mime: 'x/y', aside: `aside/${key}` })
+      expect((await read(key))!.toString()).toBe('whole')
+      expect(await store.head(`aside/${key}`)).toBeNull()
+    })
+
+    it('replaces nothing when it cannot keep what is there', async () => {
+      const key = freshKey()
+      await put(key, 'damaged')
+      await put(`aside/${key}`, 'of an earlier repair')
+      const staged = await store.stage(chunks('whole'), { maxBytes: 100 })
+      await expect(store.replace(staged, key, { mime: 'x/y', aside: `aside/${key}` })).rejects.toThrow()
+      expect((await read(key))!.toString()).toBe('damaged')
+      expect((await read(`aside/${key}`))!.toString()).toBe('of an earlier repair')
+      await staged.discard()
+    })
+
+    it('shows a reader all of the old bytes or all of the new ones while they are replaced', async () => {
+      const key = freshKey()
+      const [old, fresh] = [Buffer.alloc(700_000, 1), Buffer.alloc(900_000, 2)]
+      await put(key, old)
+      let ended = false
+      const reading = (async () => {
+        const seen: Buffer[] = []
+        while (!ended) seen.push((await read(key))!)
+        return seen
+      })()
+      const staged = await store.stage(chunks(fresh), { maxBytes: 1e8 })
+      await store.replace(staged, key, { mime: 'x/y', aside: `aside/${key}` })
+      ended = true
+      for (const bytes of await reading) expect([old, fresh].some((one) => one.equals(bytes))).toBe(true)
+    })
+
     it('takes any printable key, and refuses every one that could leave the store', async () => {
       const fine = ['песни/пользователь/Трек №1.mp3', 'a b/c+d%2e%2e/e?f#g', `${'x'.repeat(200)}/y`]
       for (const key of fine) {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readlink, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -49,6 +49,15 @@ describe('disk store', () => {
       await rm(join(root, 'deep'), { recursive: true, force: true })
       expect(await store.publish(await stage('y'), key, { mime: 'text/plain' })).toBe('published')
     }
+  })
+
+  it('keeps damaged bytes aside also when somebody removed that folder under a running store', async () => {
+    await store.publish(await stage('damaged'), 'a/b', { mime: 'text/plain' })
+    await store.replace(await stage('whole'), 'a/b', { mime: 'text/plain', aside: 'aside/1' })
+    await rm(join(root, 'aside'), { recursive: true })
+    await store.replace(await stage('again'), 'a/b', { mime: 'text/plain', aside: 'aside/2' })
+    expect(await readFile(join(root, 'a/b'), 'utf8')).toBe('again')
+    expect(await readFile(join(root, 'aside/2'), 'utf8')).toBe('whole')
   })
 
   it('closes its file when a reader stops half way', async () => {

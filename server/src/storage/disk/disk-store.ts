@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { link, open, opendir, readdir, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { link, open, opendir, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { StageTooLarge, type BlobStore, type StagedFile } from '../blob-store.ts'
 import { checkKey } from '../key.ts'
@@ -74,6 +74,25 @@ export function createDiskStore(options: { root: string; now?: () => number }): 
     }
   }
 
+  async function replace(staged: StagedFile, key: string, { aside }: { aside: string }): Promise<void> {
+    const path = pathOf(key)
+    const kept = pathOf(aside)
+    // A second name first, so that at no moment the old bytes have none.
+    const keep = async () => {
+      await folders.ensure(dirname(kept))
+      await link(path, kept)
+      await folders.sync(dirname(kept))
+    }
+    await keep().catch(async (error: unknown) => {
+      if (nullIfMissing(error) === null && (await head(key)) === null) return
+      folders.forget()
+      await keep()
+    })
+    await folders.ensure(dirname(path))
+    await rename(staged.path, path)
+    await folders.sync(dirname(path))
+  }
+
   async function head(key: string) {
     const found = await stat(pathOf(key)).catch(nullIfMissing)
     return found?.isFile() ? { bytes: found.size, modifiedAt: found.mtime } : null
@@ -114,7 +133,9 @@ export function createDiskStore(options: { root: string; now?: () => number }): 
 
     async function* walk(at: string): AsyncGenerator<{ key: string; bytes: number }> {
       const entries = await readdir(join(root, at), { withFileTypes: true }).catch(nullIfMissing)
-      for (const entry of (entries ?? []).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      // A folder comes where its contents do: after `a.mp3`, before `a0`.
+      const inOrder = (entries ?? []).map((entry) => ({ entry, sort: Buffer.from(entry.isDirectory() ? `${entry.name}/` : entry.name) }))
+      for (const { entry } of inOrder.sort((a, b) => Buffer.compare(a.sort, b.sort))) {
         if (entry.name.startsWith('.')) continue
         const key = at + entry.name
         if (entry.isDirectory()) {
@@ -140,7 +161,7 @@ export function createDiskStore(options: { root: string; now?: () => number }): 
     return removed
   }
 
-  return { publish, stage, head, get, delete: remove, list, sign: async () => null, sweepStaging }
+  return { publish, replace, stage, head, get, delete: remove, list, sign: async () => null, sweepStaging }
 }
 
 /** Hashes and writes; the next batch is received while the last one is on its way to the disk. */
