@@ -7,6 +7,7 @@ import { callbackAddress } from '../features/generations/callback-address.ts'
 import { SCHEDULES } from '../features/operations/maintenance.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createProviderFetch } from '../providers/provider-fetch.ts'
+import { createReplicate } from '../providers/replicate/replicate.ts'
 import { createSuno } from '../providers/suno/suno.ts'
 import { createDiskStore } from '../storage/disk/disk-store.ts'
 import { createGuardedFetch } from '../storage/guarded-fetch.ts'
@@ -21,7 +22,7 @@ type Config = Values<typeof allSettings>
 
 /** Looks at everything that Reprise depends on and says in a sentence each how it stands. Changes nothing. */
 export async function doctor(config: Config, databaseUrl: () => string): Promise<Finding[]> {
-  const looks = [lookAtDatabase(databaseUrl), lookAtProvider(config), lookAtAddress(config), lookAtFiles(config), lookAtIdentity(config)]
+  const looks = [lookAtDatabase(databaseUrl), lookAtProvider(config), lookAtReplicate(config), lookAtAddress(config), lookAtFiles(config), lookAtIdentity(config)]
   return (await Promise.all(looks)).flat()
 }
 
@@ -86,6 +87,18 @@ async function lookAtProvider(config: Config): Promise<Finding[]> {
     const credits = await suno.credits!(AbortSignal.timeout(15_000))
     if (credits === null) return [bad('suno', `${config.sunoBaseUrl} did not tell its credits: wrong key, wrong address (http instead of https?) or out of reach`)]
     return [credits.amount > 0 ? good('suno', `${credits.amount} ${credits.unit}`) : bad('suno', 'no credits are left')]
+  } finally {
+    await http.close()
+  }
+}
+
+/** It tells no credits; that it tells the signing secret shows that the token is good. */
+async function lookAtReplicate({ replicateApiToken: apiKey, replicateBaseUrl, replicateModel }: Config): Promise<Finding[]> {
+  if (!apiKey) return []
+  const http = createProviderFetch()
+  try {
+    const known = await createReplicate({ apiKey, baseUrl: replicateBaseUrl!, fetch: http.fetch, model: replicateModel }).prepare()
+    return [known ? good('replicate', 'the token is accepted, callbacks can be verified') : bad('replicate', `${replicateBaseUrl} did not tell how its callbacks are signed: wrong token, wrong address or out of reach`)]
   } finally {
     await http.close()
   }
