@@ -13,9 +13,6 @@ import { createArchiveRecords } from './features/archive/records.ts'
 import { createRun } from './features/archive/run.ts'
 import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
 import { accountsRoutes } from './features/accounts/accounts.routes.ts'
-import { createFixity } from './features/fixity/fixity.ts'
-import { fixityRoutes, watchFixity } from './features/fixity/fixity.routes.ts'
-import { createFixityRecords } from './features/fixity/records.ts'
 import { createAccept } from './features/generations/accept.ts'
 import { callbackAddress } from './features/generations/callback-address.ts'
 import { CALLBACK_PATHS, callbackRoutes } from './features/generations/callbacks.routes.ts'
@@ -80,8 +77,6 @@ export interface WireOptions {
   signupTokens: number
   deadlineSec: number
   archiveParallel: number
-  fixityDays: number
-  fixityMbPerSec: number
   appLinkBase?: string
   storagePricePerGb: number
   graceSec: number
@@ -112,11 +107,11 @@ const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', '
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {
   const { logger, clock, ids, compatSchema: schema, publicBaseUrl, crash = noCrash } = options
-  const blobs = countTrips(options.blobs, ['stage', 'publish', 'replace', 'get', 'head', 'delete'], crash)
+  const blobs = countTrips(options.blobs, ['stage', 'publish', 'get', 'head', 'delete'], crash)
   const db = countTrips(createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger }), ['query', 'transaction'], crash)
   await migrate(db, { ...ownSqlFiles(), compatSchema: schema, tables: CONTRACT_TABLES.map((table) => ({ schema, table })), logger })
-  const filesId = await keptSecret(db, ids, 'files')
-@@  await fillErrorLabels(db)
+  if (options.filesFolder) await checkFilesFolder(db, blobs, ids, options.filesFolder)
+  await fillErrorLabels(db)
 
   const base = () => publicBaseUrl ?? options.ownUrl()
   const baseAddress = createBaseAddress({ db, schema, fallback: base })
@@ -128,7 +123,7 @@ export async function wire(options: WireOptions) {
   const obtain = options.obtain ?? createObtain({ blobs, guardedFetch, limits: options.downloadLimits })
   const engine = createEngine({
     db, node: options.node, registry, blobs, ids, logger, crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
-    obtain, placeOf, storeIsThere,
+    obtain, placeOf,
     callbackUrl(provider, token) {
       const to = callbackOf(provider).base
       return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
@@ -172,7 +167,6 @@ export async function wire(options: WireOptions) {
   const health = createHealth({ checks: { database: () => db.query('select 1') }, clock })
   const metrics = createMetrics({ token: options.metricsToken })
   watchGenerations(metrics.registry, db)
-  watchFixity(metrics.registry, fixity)
   const app = createApp({
     version: options.version, corsOrigins: options.corsOrigins, logger, clock, ids, publicBaseUrl, isTransient, observe: metrics.observe,
     formats: [musicClipsErrors, functionsErrors],
@@ -188,11 +182,11 @@ export async function wire(options: WireOptions) {
   const rooms: App[] = [
     accountsRoutes(accounts, { publicBaseUrl }),
     generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations,
-      healFiles: async (id) => { for (const { blobKey } of await tracks.storedFiles(id)) await fixity.look(blobKey) },
+      healFiles: async (id) => { for (const result of await tracks.storedResults(id)) await engine.heal(result) },
     }),
     callbackRoutes({ door: engine.door, clock }),
     tracksRoutes({
-      tracks, serve, heal: fixity.look,
+      tracks, serve, heal: engine.heal,
       archiveNow: async (id) => void (await archive.waitFor((await archive.request([id], 'user')).values(), 25_000)),
       redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })),
     }),
@@ -201,7 +195,6 @@ export async function wire(options: WireOptions) {
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
     archiveRoutes({ archive, board, db, schema }),
-    fixityRoutes({ fixity, days: options.fixityDays, mbPerSec: options.fixityMbPerSec }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap(currentModels), modelsOf: Object.fromEntries(registry.all.map((one) => [one.descriptor.id, currentModels(one)])),
@@ -210,8 +203,8 @@ export async function wire(options: WireOptions) {
   for (const room of rooms) app.route('/', room)
   const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false
 
-  const stop = async () => void (await Promise.all([engine.stop(), archive.stop(), fixity.stop()]))
-  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily, fixity: fixity.pass })
+  const stop = async () => void (await Promise.all([engine.stop(), archive.stop()]))
+  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily })
 
   return {
     app, db, engine, archive, accounts, health, streams, maintenance, hasPage,
@@ -220,7 +213,6 @@ export async function wire(options: WireOptions) {
     async startWorkers(): Promise<void> {
       await engine.startWorkers()
       archive.start()
-      fixity.start()
     },
     /** Takes nothing new and waits for what is under way. */
     stop,
