@@ -164,6 +164,9 @@ export async function wire(options: WireOptions) {
   engine.waker.on('archive', archive.wake)
   const board = createBoard({ db, schema, pricePerGb: options.storagePricePerGb, nextRun: () => nextRun('archive', clock.now()) })
 
+  const resultsOf = (kind: string, provider: string): number =>
+    registry.all.find(({ descriptor }) => descriptor.kinds.includes(kind as never) && (provider === '*' || provider === descriptor.id))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1
+
   const health = createHealth({ checks: { database: () => db.query('select 1') }, clock })
   const metrics = createMetrics({ token: options.metricsToken })
   watchGenerations(metrics.registry, db)
@@ -191,7 +194,7 @@ export async function wire(options: WireOptions) {
       redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })),
     }),
     filesRoutes({ tracks, serve, media }),
-    ledgerRoutes({ ledger, resultsOf: (kind) => options.providers.find((one) => one.descriptor.kinds.includes(kind as never))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1 }),
+    ledgerRoutes({ ledger, resultsOf }),
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
     archiveRoutes({ archive, board, db, schema }),

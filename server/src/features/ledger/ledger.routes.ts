@@ -44,8 +44,8 @@ const postGrant = createRoute({
   responses: { 201: jsonResponse(balanceSchema, 'The balance afterwards'), ...problemResponses('unauthorized', 'forbidden', 'validation_failed', 'idempotency_key_reused', 'malformed_body') },
 })
 
-/** @param resultsOf how many results one request of a kind gives, for showing the price of a whole request. */
-export function ledgerRoutes({ ledger, resultsOf }: { ledger: Ledger; resultsOf: (kind: string) => number }): App {
+/** @param resultsOf how many results one request gives that names no number; of `*` as its provider, the first that offers the kind. */
+export function ledgerRoutes({ ledger, resultsOf }: { ledger: Ledger; resultsOf: (kind: string, provider: string) => number }): App {
   const app = createRouter()
 
   app.openapi(getBalance, async (c) => withEtag(c, await ledger.balance(requireUser(c).userId)))
@@ -60,7 +60,7 @@ export function ledgerRoutes({ ledger, resultsOf }: { ledger: Ledger; resultsOf:
 
   app.openapi(getPrices, async (c) => {
     const prices = await ledger.prices()
-    return c.json({ items: prices.map((price) => ({ ...price, results: resultsOf(price.kind) })) }, 200)
+    return c.json({ items: prices.map((price) => ({ ...price, results: resultsOf(price.kind, price.provider) })) }, 200)
   })
 
   app.openapi(postGrant, async (c) => {
