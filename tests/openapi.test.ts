@@ -5,8 +5,8 @@ type Schema = Record<string, any>
 
 /** Served beside the document: the seeds' endpoints (fixed by their own texts), files, and what machines ask. */
 const NOT_IN_IT = [
-  'GET /livez', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /docs', 'POST /api/webhooks/suno/music',
-  'POST /api/music-clips/channels/:channelId/runOnce', 'GET /api/music-clips/jobs/:jobId',
+  'GET /livez', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /docs', 'POST /api/webhooks/suno/music', 'POST /api/webhooks/replicate',
+  'POST /api/music-clips/channels/:channelId/runOnce', 'GET /api/music-clips/jobs/:jobId', 'POST /functions/v1/archive-tracks',
   'GET /storage/v1/object/public/:bucket/:path{.+}', 'GET /storage/v1/object/sign/:bucket/:path{.+}',
 ]
 
