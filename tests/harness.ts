@@ -61,7 +61,7 @@ export async function startHarness(options: Partial<WireOptions> & { simulator?:
   const wired = await wire({
     databaseUrl: database.url, databasePool: 10, compatSchema: 'public', providers: suno, providerBases: { suno: simulator.url },
     blobs, downloadAllowHosts: [new URL(simulator.url).host], ownUrl: () => ownUrl,
-    corsOrigins: ['*'], demo: true, version: 'test', publicMedia: true, signupTokens: 0, deadlineSec: 60, graceSec: 2, archiveParallel: 16, storagePricePerGb: 0.021, leaseMs: 1_000, sessionDays: 1,
+    corsOrigins: ['*'], demo: true, version: 'test', publicMedia: true, signupTokens: 0, deadlineSec: 60, graceSec: 2, archiveParallel: 16, fixityDays: 30, fixityMbPerSec: 1000, storagePricePerGb: 0.021, leaseMs: 1_000, sessionDays: 1,
     jwtSecret: JWT_SECRET, serviceRoleKey: SERVICE_KEY, node: `test-${systemIds.uuid().slice(0, 8)}`, clock: systemClock, ids: systemIds, random: Math.random, logger,
     ...overrides,
   })

@@ -25,7 +25,7 @@ const wired = await wire({
     mime: 'audio/mpeg', ext: 'mp3', durationMs: 2_000, bitrate: 128_000,
   }),
   downloadAllowHosts: [], ownUrl: () => url, corsOrigins: ['*'], demo: false, version: 'bench', publicMedia: true, signupTokens: 1_000_000,
-  deadlineSec: 600, graceSec: 90, leaseMs: 10_000, sessionDays: 1, archiveParallel: 16, storagePricePerGb: 0.021, jwtSecret: env.JWT_SECRET, node: `control-plane-${process.pid}`,
+  deadlineSec: 600, graceSec: 90, leaseMs: 10_000, sessionDays: 1, archiveParallel: 16, fixityDays: 30, fixityMbPerSec: 1000, storagePricePerGb: 0.021, jwtSecret: env.JWT_SECRET, node: `control-plane-${process.pid}`,
   clock: systemClock, ids: systemIds, random: Math.random, logger,
 })
 const server = await serve({ app: wired.app, host: '127.0.0.1', port: Number(env.PORT), logger })

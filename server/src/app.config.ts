@@ -3,6 +3,7 @@ import { integer, requiredText, setting, text } from './config/setting.ts'
 import type { SettingGroup } from './config/docs.ts'
 import { accountsSettings } from './features/accounts/accounts.config.ts'
 import { archiveSettings } from './features/archive/archive.config.ts'
+import { fixitySettings } from './features/fixity/fixity.config.ts'
 import { generationSettings } from './features/generations/generations.config.ts'
 import { ledgerSettings } from './features/ledger/ledger.config.ts'
 import { tracksSettings } from './features/tracks/tracks.config.ts'
@@ -40,12 +41,12 @@ export const SETTING_GROUPS: SettingGroup[] = [
   { title: 'Generations', settings: generationSettings },
   { title: 'Tokens', settings: ledgerSettings },
   { title: 'Files', settings: { ...tracksSettings, ...mediaSettings, ...fetchSettings } },
-  { title: 'Archive', settings: archiveSettings },
+  { title: 'Archive', settings: { ...archiveSettings, ...fixitySettings } },
   { title: 'Suno', settings: sunoSettings },
   { title: 'Mureka', settings: murekaSettings },
   { title: 'Replicate', settings: replicateSettings },
 ]
 
 export const allSettings = {
-  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...archiveSettings, ...sunoSettings, ...murekaSettings, ...replicateSettings,
+  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...archiveSettings, ...fixitySettings, ...sunoSettings, ...murekaSettings, ...replicateSettings,
 }

@@ -4,7 +4,7 @@ import { isTransient } from './database/transient.ts'
 import { migrate, ownSqlFiles } from './database/migrate.ts'
 import { countTrips, noCrash, type Crash } from './engine/crash.ts'
 import { createEngine } from './engine/engine.ts'
-import { createObtain, type DownloadLimits, type Wanted } from './engine/obtain.ts'
+import { createObtain, type DownloadLimits } from './engine/obtain.ts'
 import type { SaveJob } from './engine/save.ts'
 import { createArchive } from './features/archive/archive.ts'
 import { archiveRoutes } from './features/archive/archive.routes.ts'
@@ -13,6 +13,9 @@ import { createArchiveRecords } from './features/archive/records.ts'
 import { createRun } from './features/archive/run.ts'
 import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
 import { accountsRoutes } from './features/accounts/accounts.routes.ts'
+import { createFixity } from './features/fixity/fixity.ts'
+import { fixityRoutes, watchFixity } from './features/fixity/fixity.routes.ts'
+import { createFixityRecords } from './features/fixity/records.ts'
 import { createAccept } from './features/generations/accept.ts'
 import { callbackAddress } from './features/generations/callback-address.ts'
 import { CALLBACK_PATHS, callbackRoutes } from './features/generations/callbacks.routes.ts'
@@ -77,6 +80,8 @@ export interface WireOptions {
   signupTokens: number
   deadlineSec: number
   archiveParallel: number
+  fixityDays: number
+  fixityMbPerSec: number
   appLinkBase?: string
   storagePricePerGb: number
   graceSec: number
@@ -104,10 +109,13 @@ export interface WireOptions {
 /** Tables in the compatibility schema that must be ours. */
 const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics']
 
+/** Reading a file again is in no hurry: another node waits longer before it takes over. */
+const FIXITY_LEASE_MS = 60_000
+
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {
   const { logger, clock, ids, compatSchema: schema, publicBaseUrl, crash = noCrash } = options
-  const blobs = countTrips(options.blobs, ['stage', 'publish', 'get', 'head', 'delete'], crash)
+  const blobs = countTrips(options.blobs, ['stage', 'publish', 'replace', 'get', 'head', 'delete'], crash)
   const db = countTrips(createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger }), ['query', 'transaction'], crash)
   await migrate(db, { ...ownSqlFiles(), compatSchema: schema, tables: CONTRACT_TABLES.map((table) => ({ schema, table })), logger })
   if (options.filesFolder) await checkFilesFolder(db, blobs, ids, options.filesFolder)
@@ -121,9 +129,12 @@ export async function wire(options: WireOptions) {
   const callbackOf = (provider: string) => callbackAddress({ publicBaseUrl, ownUrl: options.ownUrl(), providerBaseUrl: options.providerBases[provider]! })
 
   const obtain = options.obtain ?? createObtain({ blobs, guardedFetch, limits: options.downloadLimits })
+  const storeIsThere = async () => {
+    if (options.filesFolder) await claimFilesFolder(options.filesFolder, await keptSecret(db, ids, 'files'), async () => false)
+  }
   const engine = createEngine({
     db, node: options.node, registry, blobs, ids, logger, crash, leaseMs: options.leaseMs, graceMs: options.graceSec * 1000,
-    obtain, placeOf,
+    obtain, placeOf, storeIsThere,
     callbackUrl(provider, token) {
       const to = callbackOf(provider).base
       return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
@@ -155,7 +166,8 @@ export async function wire(options: WireOptions) {
     callbackProblem: () => callbackOf('suno').problem,
   })
 
-  const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase: options.appLinkBase?.replace(/\/+$/, '') ?? '' })
+  const linkBase = options.appLinkBase?.replace(/\/+$/, '') ?? ''
+  const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase })
   const archive = createArchive({
     db, schema, records, logger, leaseMs: options.leaseMs, atOnce: options.archiveParallel,
     run: createRun({ db, records, blobs, obtain, base: () => baseAddress.current(db), urlOf: publicUrl, logger }),
@@ -164,12 +176,18 @@ export async function wire(options: WireOptions) {
   engine.waker.on('archive', archive.wake)
   const board = createBoard({ db, schema, pricePerGb: options.storagePricePerGb, nextRun: () => nextRun('archive', clock.now()) })
 
+  const fixity = createFixity({
+    records: createFixityRecords({ db, schema, node: options.node, days: options.fixityDays, leaseMs: FIXITY_LEASE_MS, linkBase }),
+    blobs, heal: engine.heal, days: options.fixityDays, mbPerSec: options.fixityMbPerSec, leaseMs: FIXITY_LEASE_MS, clock, logger,
+  })
+
   const resultsOf = (kind: string, provider: string): number =>
     registry.all.find(({ descriptor }) => descriptor.kinds.includes(kind as never) && (provider === '*' || provider === descriptor.id))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1
 
   const health = createHealth({ checks: { database: () => db.query('select 1') }, clock })
   const metrics = createMetrics({ token: options.metricsToken })
   watchGenerations(metrics.registry, db)
+  watchFixity(metrics.registry, fixity)
   const app = createApp({
     version: options.version, corsOrigins: options.corsOrigins, logger, clock, ids, publicBaseUrl, isTransient, observe: metrics.observe,
     formats: [musicClipsErrors, functionsErrors],
@@ -185,11 +203,11 @@ export async function wire(options: WireOptions) {
   const rooms: App[] = [
     accountsRoutes(accounts, { publicBaseUrl }),
     generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations,
-      healFiles: async (id) => { for (const result of await tracks.storedResults(id)) await engine.heal(result) },
+      healFiles: async (id) => { for (const { blobKey } of await tracks.storedFiles(id)) await fixity.look(blobKey) },
     }),
     callbackRoutes({ door: engine.door, clock }),
     tracksRoutes({
-      tracks, serve, heal: engine.heal,
+      tracks, serve, heal: fixity.look,
       archiveNow: async (id) => void (await archive.waitFor((await archive.request([id], 'user')).values(), 25_000)),
       redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })),
     }),
@@ -198,6 +216,7 @@ export async function wire(options: WireOptions) {
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
     archiveRoutes({ archive, board, db, schema }),
+    fixityRoutes({ fixity, days: options.fixityDays, mbPerSec: options.fixityMbPerSec }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap(currentModels), modelsOf: Object.fromEntries(registry.all.map((one) => [one.descriptor.id, currentModels(one)])),
@@ -206,8 +225,8 @@ export async function wire(options: WireOptions) {
   for (const room of rooms) app.route('/', room)
   const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false
 
-  const stop = async () => void (await Promise.all([engine.stop(), archive.stop()]))
-  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily })
+  const stop = async () => void (await Promise.all([engine.stop(), archive.stop(), fixity.stop()]))
+  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily, fixity: fixity.pass })
 
   return {
     app, db, engine, archive, accounts, health, streams, maintenance, hasPage,
@@ -216,6 +235,7 @@ export async function wire(options: WireOptions) {
     async startWorkers(): Promise<void> {
       await engine.startWorkers()
       archive.start()
+      fixity.start()
     },
     /** Takes nothing new and waits for what is under way. */
     stop,

@@ -29,6 +29,8 @@ export interface EngineDeps {
   listeners: MoveListener[]
   obtain: (wanted: Wanted, signal: AbortSignal) => Promise<Verified>
   placeOf: (job: SaveJob) => string
+  /** Throws when the store itself is not there, in which every file would seem to be missing. */
+  storeIsThere?: () => Promise<void>
   callbackUrl: (provider: string, token: string) => string | null
   graceMs: number
   leaseMs?: number
@@ -63,7 +65,7 @@ export function createEngine(deps: EngineDeps) {
   const loops = { dispatch: dispatcher, attend: attendant, save: saver, outbox } as const
 
   return {
-    store, door, accounts, waker, heal: createHealer({ db, blobs, obtain: deps.obtain, logger }),
+    store, door, accounts, waker, heal: createHealer({ db, blobs, obtain: deps.obtain, storeIsThere: deps.storeIsThere ?? (async () => undefined), ids, logger }),
     /** Follows wakes of other processes; needed by API processes too (live events). */
     async start(): Promise<void> {
       await waker.start()

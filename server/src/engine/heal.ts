@@ -1,17 +1,40 @@
+import { createHash } from 'node:crypto'
 import type { Database } from '../database/pool.ts'
 import { AppError } from '../kernel/errors.ts'
+import type { Ids } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
-import { SaveRefused, type SaveJob, type Verified } from './save.ts'
+import type { Wanted } from './obtain.ts'
+import { SaveRefused, type Verified } from './save.ts'
 
-/** `whole`: the bytes are there. `healed`: they were not, and are again. `gone`: nobody has them any more. */
-export type Health = 'whole' | 'healed' | 'gone'
+/** `truncated`: shorter than stored; `altered`: longer; `flipped`: as long, but other bytes; `unreadable`: the disk fails. */
+export type Damage = 'missing' | 'truncated' | 'altered' | 'flipped' | 'unreadable'
+
+/** How a stored file was found, and what became of it. */
+export interface Examined {
+  /** `healed`: they were damaged, and are the very same bytes again. `gone`: they are damaged still. */
+  health: 'whole' | 'healed' | 'gone'
+  /** Null when nothing was wrong. */
+  damage: Damage | null
+  /** Why it could not be put right, in a few words for the operator. */
+  why: string | null
+  /** Its source will never have these bytes again: trying again cannot help. */
+  lost: boolean
+  /** The key under which the damaged bytes are kept. */
+  aside: string | null
+}
+
+/** Waits before going on, so that reading stays within its rate; throws to stop it. */
+export type Pace = (bytes: number) => Promise<void>
 
 /** Somebody waits for the answer. */
 const PATIENCE_MS = 60_000
+/** Damaged bytes are kept under this prefix. */
+export const ASIDE = 'aside/'
 
-interface Stored extends SaveJob {
+interface Stored {
   blobKey: string
+  sourceUrl: string | null
   sha256: string
   bytes: number
   mime: string
@@ -20,70 +43,107 @@ interface Stored extends SaveJob {
 interface Deps {
   db: Database
   blobs: BlobStore
-  obtain: (job: SaveJob, signal: AbortSignal) => Promise<Verified>
+  /** Fetches a file as it was fetched when it was stored. */
+  obtain: (wanted: Wanted, signal: AbortSignal) => Promise<Verified>
+  /** Throws when the store itself is not there, in which every file would seem to be missing. */
+  storeIsThere: () => Promise<void>
+  ids: Ids
   logger: Logger
 }
 
 /**
- * Puts a stored result's lost or damaged bytes right: fetched from their source again and published under their own
- * key when they are the very bytes that were stored; no other bytes ever take their place, and no record changes.
- * Throws AppError(storage_failed) when our own store is in trouble.
+ * Reads a stored file (`reprise.files`) and puts lost or damaged bytes right: fetched from their source again and
+ * published under their own key when they are the very bytes that were stored. No other bytes ever take their place,
+ * the damaged ones are kept aside, and no record changes. Null when no record names that file.
+ * Throws AppError(storage_failed) when our own store is in trouble, and what `pace` throws.
  */
-export function createHealer({ db, blobs, obtain, logger }: Deps) {
-  const healing = new Map<string, Promise<Health>>()
+export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger }: Deps) {
+  const mending = new Map<string, Promise<Examined>>()
 
-  async function examine(resultId: string): Promise<Health> {
-    const { rows } = await db.query<Stored>(
-      `select r.id, r.fence, r.generation_id as "generationId", r.role, r.index, r.source_url as "sourceUrl", null as "stagedKey",
-         r.provider_duration_ms as "providerDurationMs", g.user_id as "userId", g.kind, r.id as "finalId", r.blob_key as "blobKey", r.sha256, r.bytes, r.mime
-       from reprise.results r join reprise.generations g on g.id = r.generation_id where r.id = $1 and r.state = 'stored'`, [resultId])
-    const stored = rows[0]
-    if (!stored || (await isWhole(stored))) return 'whole'
-    const { blobKey } = stored
-    logger.error({ resultId, blobKey }, 'ALERT: a stored file is missing or damaged')
-    const again = await fetchAgain(stored)
-    if (!again) return 'gone'
+  async function find(blobKey: string): Promise<Stored | null> {
+    const { rows } = await db.query<Stored>({
+      name: 'stored_file', values: [blobKey],
+      text: `select blob_key as "blobKey", source_url as "sourceUrl", sha256, bytes, mime
+        from reprise.files where blob_key = $1 order by source_url is null, created_at limit 1`,
+    })
+    return rows[0] ?? null
+  }
+
+  async function damageOf({ blobKey, bytes, sha256 }: Stored, pace?: Pace): Promise<Damage | null> {
+    const head = await blobs.head(blobKey)
+    const stream = head?.bytes === bytes ? await blobs.get(blobKey) : null
+    if (head && head.bytes !== bytes) return head.bytes < bytes ? 'truncated' : 'altered'
+    if (!stream) {
+      await storeIsThere()
+      return 'missing'
+    }
+    const hash = createHash('sha256')
     try {
-      // Bytes of another length under this name are nobody's file.
-      if (!(await isWhole(stored))) await blobs.delete(blobKey)
-      await blobs.publish(again.staged, blobKey, { mime: stored.mime })
+      for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+        hash.update(chunk)
+        await pace?.(chunk.byteLength)
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EIO') return 'unreadable'
+      throw error
+    }
+    return hash.digest('hex') === sha256 ? null : 'flipped'
+  }
+
+  async function mend(stored: Stored, damage: Damage): Promise<Examined> {
+    const { blobKey } = stored
+    logger.error({ blobKey, damage }, 'ALERT: a stored file is missing or damaged')
+    const gone = (why: string, lost: boolean): Examined => {
+      logger.error({ blobKey, why }, 'ALERT: a stored file cannot be put right')
+      return { health: 'gone', damage, why, lost, aside: null }
+    }
+    if (!stored.sourceUrl) return gone('it has no source', true)
+    let again: Verified
+    try {
+      again = await obtain(wanted(stored), AbortSignal.timeout(PATIENCE_MS))
+    } catch (error) {
+      if (error instanceof SaveRefused) return gone(error.message, error.final)
+      throw error
+    }
+    try {
+      if (again.staged.sha256 !== stored.sha256) return gone('its source has other bytes now', true)
+      // Fetching took its time: another process may have been quicker.
+      const aside = (await damageOf(stored)) ? `${ASIDE}${blobKey}.${ids.uuid().slice(0, 8)}` : null
+      if (aside) await blobs.replace(again.staged, blobKey, { mime: stored.mime, aside })
+      logger.warn({ blobKey, aside }, 'a stored file was fetched again and is whole')
+      return { health: 'healed', damage, why: null, lost: false, aside: damage === 'missing' ? null : aside }
     } finally {
       await again.staged.discard()
     }
-    logger.warn({ resultId, blobKey }, 'a stored file was fetched again and is whole')
-    return 'healed'
   }
 
-  async function fetchAgain(stored: Stored): Promise<Verified | null> {
-    const lost = (why: string): null => {
-      logger.error({ resultId: stored.id, blobKey: stored.blobKey, why }, 'ALERT: a stored file cannot be put right')
-      return null
-    }
-    if (!stored.sourceUrl) return lost('it has no source')
-    try {
-      const again = await obtain(stored, AbortSignal.timeout(PATIENCE_MS))
-      if (again.staged.sha256 === stored.sha256) return again
-      await again.staged.discard()
-      return lost('its source has other bytes now')
-    } catch (error) {
-      if (error instanceof SaveRefused) return lost(error.message)
-      throw error
-    }
-  }
-
-  const isWhole = async ({ blobKey, bytes }: Stored): Promise<boolean> => (await blobs.head(blobKey))?.bytes === bytes
-
-  return async function heal(resultId: string): Promise<Health> {
-    const under = healing.get(resultId)
-    if (under) return under
-    const work = examine(resultId)
-      .catch((error) => {
-        logger.error({ err: error, resultId }, 'a stored file could not be looked after')
-        throw new AppError('storage_failed')
-      })
-      .finally(() => healing.delete(resultId))
-    healing.set(resultId, work)
+  async function examine(stored: Stored, pace?: Pace): Promise<Examined> {
+    const damage = await damageOf(stored, pace)
+    if (!damage) return { health: 'whole', damage: null, why: null, lost: false, aside: null }
+    const { blobKey } = stored
+    const work = mending.get(blobKey) ?? mend(stored, damage).finally(() => mending.delete(blobKey))
+    mending.set(blobKey, work)
     return work
+  }
+
+  return async function heal(blobKey: string, pace?: Pace): Promise<Examined | null> {
+    const stored = await find(blobKey)
+    if (!stored) return null
+    try {
+      return await examine(stored, pace)
+    } catch (error) {
+      if (error instanceof AppError || (error as Error).name === 'AbortError') throw error
+      logger.error({ err: error, blobKey }, 'a stored file could not be looked after')
+      throw new AppError('storage_failed')
+    }
   }
 }
 
+export type Heal = ReturnType<typeof createHealer>
+
+/** A picture that was stored as JPEG may have been made one; every other file is stored byte for byte. */
+function wanted({ sourceUrl, mime }: Stored): Wanted {
+  const [type] = mime.split('/')
+  const kind = type === 'video' ? 'video' : type === 'image' && mime !== 'image/jpeg' ? 'image' : 'song'
+  return { role: mime === 'image/jpeg' ? 'cover' : 'final', kind, sourceUrl, stagedKey: null, providerDurationMs: null }
+}

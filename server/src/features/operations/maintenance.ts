@@ -12,6 +12,7 @@ export const SCHEDULES = {
   'staging-sweep': { cron: '43 * * * *', everyMs: HOUR_MS },
   'ledger-check': { cron: '5 4 * * *', everyMs: 24 * HOUR_MS },
   archive: { cron: '0 3 * * *', everyMs: 24 * HOUR_MS },
+  fixity: { cron: '30 1 * * *', everyMs: 24 * HOUR_MS },
 } as const
 
 /** When this work runs next: all of it is at a fixed time of the day, or hourly, in UTC. */
@@ -26,10 +27,11 @@ export function nextRun(name: keyof typeof SCHEDULES, now: number): Date {
  * Side work on a schedule. Nothing here moves a generation: were all its jobs deleted, every generation would still
  * end right.
  */
-export function createMaintenance({ db, sweepStaging, archive, logger }: {
+export function createMaintenance({ db, sweepStaging, archive, fixity, logger }: {
   db: Database
   sweepStaging: () => Promise<unknown>
   archive: () => Promise<unknown>
+  fixity: () => Promise<unknown>
   logger: Logger
 }) {
   const boss = new PgBoss({
@@ -44,13 +46,15 @@ export function createMaintenance({ db, sweepStaging, archive, logger }: {
     'staging-sweep': sweepStaging,
     'ledger-check': () => checkLedger(db, logger),
     archive,
+    fixity,
   }
 
   return {
     async start(): Promise<void> {
       await boss.start()
-      for (const [name, { cron }] of Object.entries(SCHEDULES)) {
-        await boss.createQueue(name, { policy: 'standard' })
+      for (const [name, { cron, everyMs }] of Object.entries(SCHEDULES)) {
+        // Long work may take its time; what a dead node had begun is begun again after it.
+        await boss.createQueue(name, { policy: 'standard', expireInSeconds: everyMs / 4_000 })
         await boss.schedule(name, cron)
         await boss.work(name, () => recorded(db, logger, name, work[name as keyof typeof SCHEDULES]))
       }

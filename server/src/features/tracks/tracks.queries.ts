@@ -117,14 +117,12 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
         return rowCount > 0
       })
     },
-    /** Results whose files belong to tracks that are not deleted: a generation's, or one track's with its cover; the song first. */
-    async storedResults(generationId: string, trackId: string | null = null): Promise<string[]> {
-      const { rows: found } = await db.query<{ id: string }>(
-        `select r.id from "${schema}".tracks t join reprise.results song on song.id = t.id
-         join reprise.results r on r.generation_id = song.generation_id and r.index = song.index and r.state = 'stored'
-         where song.generation_id = $1 and ($2::uuid is null or t.id = $2) and t.deleted_at is null order by r.role desc, r.index`,
-        [generationId, trackId])
-      return found.map((row) => row.id)
+    /** Stored files of one track, or of a generation's, that are not deleted; the songs first. */
+    async storedFiles(trackOrGeneration: string): Promise<{ blobKey: string; song: boolean }[]> {
+      const { rows: found } = await db.query<{ blobKey: string; song: boolean }>(
+        `select f.blob_key as "blobKey", bool_or(f.bucket = '${BUCKETS.final}') as song from "${schema}".tracks t join reprise.files f on f.track_id = t.id
+         where (t.id = $1 or t.generation_id = $1) and t.deleted_at is null group by f.blob_key order by song desc, f.blob_key`, [trackOrGeneration])
+      return found
     },
     async audioFile(id: string, userId: string | null): Promise<(NamedFile & { title: string | null }) | null> {
       const { rows: found } = await db.query<NamedFile & { title: string | null }>(

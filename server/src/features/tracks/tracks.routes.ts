@@ -49,8 +49,8 @@ interface Deps {
   serve: Serve
   /** Asks the engine to fetch a generation's files again. */
   redownload: (generationId: string, by: string) => Promise<void>
-  /** Puts a stored file right: that of the track (its id is its result's) or of its cover. */
-  heal: (resultId: string) => Promise<'whole' | 'healed' | 'gone'>
+  /** Puts a stored file right. */
+  heal: (blobKey: string) => Promise<'whole' | 'healed' | 'gone'>
   /** Fetches what is not ours yet; waits a while for it. */
   archiveNow: (trackId: string) => Promise<void>
 }
@@ -86,12 +86,10 @@ export function tracksRoutes({ tracks, serve, redownload, heal, archiveNow }: De
   app.openapi(retry, async (c) => {
     const track = await tracks.find(c.req.valid('param').id, scope(c))
     if (!track) throw new AppError('not_found')
-    if (track.generationId) {
-      const gone: string[] = []
-      for (const id of await tracks.storedResults(track.generationId, track.id)) if ((await heal(id)) === 'gone') gone.push(id)
-      await redownload(track.generationId, requireUser(c).subject)
-      if (gone.includes(track.id)) throw new AppError('conflict')
-    }
+    let gone = false
+    for (const { blobKey, song } of await tracks.storedFiles(track.id)) if ((await heal(blobKey)) === 'gone' && song) gone = true
+    if (track.generationId) await redownload(track.generationId, requireUser(c).subject)
+    if (gone) throw new AppError('conflict')
     if (track.archived) return c.json(track, 200)
     await archiveNow(track.id)
     return c.json((await tracks.find(track.id, scope(c))) ?? track, 200)
