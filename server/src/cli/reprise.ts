@@ -11,6 +11,7 @@ const HELP = `reprise: runs long AI media generations and never loses one
 
   reprise start [all|api|worker]   starts Reprise (as npm start does)
   reprise explain <id>             what happened to a generation or job, what it cost, what comes next
+  reprise import                   archives tracks that a team has already (reprise import --help)
   reprise doctor                   looks at everything that a start depends on, a plain finding each
   reprise db-url                   the address of the database in use
   reprise owner-link               a new one-time sign-in link for the owner
@@ -53,6 +54,13 @@ async function run(): Promise<number> {
       const findings = await doctor(config(), databaseUrl)
       for (const { level, about, says } of findings) console.log(`${{ good: '  ok ', note: 'note ', bad: 'BAD  ' }[level]} ${about}: ${says}`)
       return findings.some(({ level }) => level === 'bad') ? 1 : 0
+    }
+    case 'import': {
+      const { importCommand } = await import('./import.ts')
+      const stopping = new AbortController()
+      // The second signal ends it at once, which does no harm either.
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stopping.abort())
+      return importCommand(rest, { config: config(), databaseUrl, env: process.env, stdout: process.stdout, stderr: process.stderr, signal: stopping.signal })
     }
     case 'db-url':
       console.log(databaseUrl())
