@@ -2,7 +2,7 @@ import type { Ids } from '../kernel/ids.ts'
 import { sha256Hex } from '../kernel/ids.ts'
 import type { Logger } from '../kernel/logger.ts'
 import type { Registry } from '../providers/registry.ts'
-import type { Provider, ProviderResult, SubmitOutcome } from '../providers/provider.ts'
+import type { Prepared, Provider, ProviderResult, SubmitOutcome } from '../providers/provider.ts'
 import type { BlobStore } from '../storage/blob-store.ts'
 import type { Breaker } from './breaker.ts'
 import type { Crash } from './crash.ts'
@@ -85,12 +85,18 @@ export function createDispatcher(deps: Deps) {
     const letGo = leases.hold('generation', generationId, fence)
     const tell = (evidence: Evidence, lease?: { fence: number }) => knock({ generationId, evidence, cause: 'submit', lease })
     try {
+      // Before `sending`: whoever dies in here has sent nothing, and the next one simply begins again.
+      const ready: Prepared = (await provider.makeReady?.(request, stopping.signal)) ?? { kind: 'ready', request }
+      if (ready.kind === 'refused') {
+        await tell(await toEvidence(attemptId, ready, request.kind), { fence })
+        return await breaker.failed(provider.account, ready.error.code)
+      }
       const sending = await tell({ kind: 'sending', attemptId }, { fence })
       // Not ours any more, or cancelled meanwhile: nothing has left this house.
       const mine = sending.kind === 'applied' && sending.move.decision.after.generation.state === 'submitting'
       if (!mine || sending.move.decision.after.attempts.at(-1)?.state !== 'sent') return
       await crash('before_post')
-      const answer = await provider.submit(request, { attemptId, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: stopping.signal })
+      const answer = await provider.submit(ready.request, { attemptId, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: stopping.signal })
       await crash('after_post')
       const evidence = await toEvidence(attemptId, answer, request.kind)
       const outcome = await tell(evidence, { fence })

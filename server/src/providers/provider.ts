@@ -88,6 +88,8 @@ export type SubmitOutcome =
   /** It may be running and may cost money. Never repeated blindly. */
   | { kind: 'unknown'; error: ProviderError }
 
+export type Prepared = { kind: 'ready'; request: GenerationRequest } | Extract<SubmitOutcome, { kind: 'refused' }>
+
 export type CheckOutcome =
   | { kind: 'snapshot'; snapshot: Snapshot }
   /** The provider could not be asked or did not make sense just now; says nothing about the task. */
@@ -127,6 +129,11 @@ export interface Provider {
   resultCount(request: GenerationRequest): number
   /** Pure; runs before anything is written or charged. Field errors, empty when good. */
   validate(request: GenerationRequest): FieldError[]
+  /**
+   * What has to be found out before the submit and may be asked again and again (a song's words). Answers the request
+   * as `submit` shall get it, or why there is nothing to submit. A crash in here costs nothing: it is done anew.
+   */
+  makeReady?(request: GenerationRequest, signal: AbortSignal): Promise<Prepared>
   /** Never throws: every end, also an aborted or broken connection, is an outcome. */
   submit(request: GenerationRequest, context: SubmitContext): Promise<SubmitOutcome>
   /** Safe at any time; never throws. */

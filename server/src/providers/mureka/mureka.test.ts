@@ -12,8 +12,11 @@ describe('Mureka', () => {
   const signal = new AbortController().signal
   const make = (more: Partial<MurekaOptions> = {}) =>
     createMureka({ apiKey: 'a-key-of-mureka', baseUrl: server.url, fetch: http.fetch, ...more })
-  const submit = (request: Partial<GenerationRequest>, by = mureka) =>
-    by.submit({ kind: 'song', prompt: 'a night bus', ...request }, { attemptId: 'a', callbackUrl: null, signal })
+  /** As the engine does it: what has to be known first, then the request that is paid for. */
+  const submit = async (request: Partial<GenerationRequest>) => {
+    const ready = await mureka.makeReady!({ kind: 'song', prompt: 'a night bus', ...request }, signal)
+    return ready.kind === 'ready' ? mureka.submit(ready.request, { attemptId: 'a', callbackUrl: null, signal }) : ready
+  }
   const asked = () => server.requests.map(({ method, path }) => `${method} ${path}`)
   const started = { json: task('preparing') }
   const words = { json: { title: 'Night Bus', lyrics: '[Verse]\nRain' } }

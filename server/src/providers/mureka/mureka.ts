@@ -30,6 +30,7 @@ const DAY_MS = 86_400_000
 const INSTRUMENTAL = 'instrumental-'
 
 type Answer = Extract<CallResult, { kind: 'answer' }>
+type Refused = Extract<SubmitOutcome, { kind: 'refused' }>
 
 /** Mureka: one to three songs per request, each billed; no callbacks, no cancelling, lyrics are always wanted. */
 export function createMureka(options: MurekaOptions): Provider {
@@ -81,13 +82,10 @@ export function createMureka(options: MurekaOptions): Provider {
   const errorOf = (code: ProviderErrorCode, { status, json, retryAfterMs }: Answer): ProviderError =>
     providerError(code, `HTTP ${status}: ${readError(json)}`, retryAfterMs)
 
-  /**
-   * Words for a song that came without any. Written anew at each try, which costs nothing that matters: whatever goes
-   * wrong here, the request that is paid for has not been sent.
-   */
-  async function writeLyrics(prompt: string, signal: AbortSignal): Promise<string | SubmitOutcome> {
+  /** Words for a song that came without any. */
+  async function writeLyrics(prompt: string, signal: AbortSignal): Promise<string | Refused> {
     const answer = await ask('POST', '/lyrics/generate', signal, { prompt })
-    const notSent = (error: ProviderError): SubmitOutcome => ({ kind: 'refused', sent: false, error, raw: null })
+    const notSent = (error: ProviderError): Refused => ({ kind: 'refused', sent: false, error, raw: null })
     if (answer.kind === 'lost') return notSent(providerError('transient', `lyrics: ${answer.detail}`))
     const lyrics = isOk(answer.status) ? readLyricsAnswer(answer.json) : null
     if (lyrics) return fitLyrics(lyrics)
@@ -104,15 +102,15 @@ export function createMureka(options: MurekaOptions): Provider {
     resultCount: songCount,
     validate: (request) => validateRequest(request, models),
 
+    async makeReady(request, signal) {
+      if (!needsLyrics(request)) return { kind: 'ready', request }
+      const lyrics = await writeLyrics(lyricsIdea(request), signal)
+      return typeof lyrics === 'string' ? { kind: 'ready', request: { ...request, lyrics } } : lyrics
+    },
+
     async submit(request, { signal }) {
-      let lyrics = request.instrumental ? null : (request.lyrics ?? '')
-      if (needsLyrics(request)) {
-        const written = await writeLyrics(lyricsIdea(request), signal)
-        if (typeof written !== 'string') return written
-        lyrics = written
-      }
       const room = request.instrumental ? 'instrumental' : 'song'
-      const answer = await ask('POST', `/${room}/generate`, signal, submitBody(request, defaultModel, lyrics))
+      const answer = await ask('POST', `/${room}/generate`, signal, submitBody(request, defaultModel))
       if (answer.kind === 'lost') return lostSubmit(answer)
       const task = isOk(answer.status) ? readTask(answer.json) : null
       if (task?.id) return { kind: 'accepted', taskId: request.instrumental ? INSTRUMENTAL + task.id : task.id, raw: answer.raw }

@@ -50,11 +50,11 @@ export function validateRequest(request: GenerationRequest, models: readonly str
   return errors
 }
 
-/** The body of `POST /v1/song/generate`, or of `/v1/instrumental/generate` when there are no lyrics. */
-export function submitBody(request: GenerationRequest, defaultModel: string, lyrics: string | null): object {
+/** The body of `POST /v1/song/generate`, or of `/v1/instrumental/generate`, which takes no lyrics. */
+export function submitBody(request: GenerationRequest, defaultModel: string): object {
   const prompt = control(request)
   return {
-    ...(lyrics !== null && { lyrics }),
+    ...(!request.instrumental && { lyrics: request.lyrics ?? '' }),
     model: request.model ?? defaultModel,
     n: songCount(request),
     ...(prompt && { prompt }),
