@@ -18,6 +18,7 @@ const SIMULATOR = join(import.meta.dirname, '../simulator/src/main.ts')
 const JWT_SECRET = 'a-secret-of-the-proofs-with-32-bytes-and-more'
 const SERVICE_KEY = 'service-role-key-of-the-proofs-0123456789'
 const SUNO_KEY = 'demo-key-of-the-proofs'
+const MUREKA_SONGS = 3
 
 export interface FleetOptions {
   /** How many times faster than the real provider. */
@@ -27,11 +28,16 @@ export interface FleetOptions {
   deadlineSec?: number
 }
 
+export type SongProvider = 'suno' | 'mureka'
+
 export interface Song {
   id: string
   /** Without fault tags: the simulator names its tasks by it. */
   prompt: string
   userId: string
+  provider: SongProvider
+  /** How many files it gives. */
+  results: number
 }
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>
@@ -60,7 +66,7 @@ export async function startFleet({ speed, leaseMs = 10_000, graceSec = 8, deadli
   const startServer = (role: 'api' | 'worker', env: Record<string, string> = {}) => start(role, SERVER, [role], {
     DATABASE_URL: postgres.url, DATABASE_POOL: '10', DATA_DIR: folder, PORT: String(port), JWT_SECRET, SERVICE_ROLE_KEY: SERVICE_KEY,
     DEMO: 'off', SUNO_API_KEY: SUNO_KEY, SUNO_BASE_URL: simulatorUrl, DOWNLOAD_ALLOW_HOSTS: new URL(simulatorUrl).host, SUNO_RATE: '1000/1s',
-    SUNO_POLL_SCALE: String(1 / speed), LEASE_MS: String(leaseMs), SUBMIT_GRACE_SEC: String(graceSec),
+    SUNO_POLL_SCALE: String(1 / speed), MUREKA_API_KEY: SUNO_KEY, MUREKA_BASE_URL: simulatorUrl, MUREKA_POLL_SCALE: String(1 / speed), LEASE_MS: String(leaseMs), SUBMIT_GRACE_SEC: String(graceSec),
     GENERATION_DEADLINE_SEC: String(deadlineSec), LOG_LEVEL: 'info', ...env,
   }, (line) => line.includes('Reprise is ready'))
 
@@ -109,17 +115,17 @@ export async function startFleet({ speed, leaseMs = 10_000, graceSec = 8, deadli
   }
 
   let asked = 0
-  /** Accepts `count` songs of ten users; `tags` may give the n-th prompt its faults. */
-  async function ask(count: number, tags: (place: number) => string = () => ''): Promise<Song[]> {
+  /** Accepts `count` songs of ten users; `tags` may give the n-th prompt its faults. Of Mureka three variants each. */
+  async function ask(count: number, tags: (place: number) => string = () => '', provider: SongProvider = 'suno'): Promise<Song[]> {
     asked++
-    const users = await Promise.all(Array.from({ length: Math.min(10, count) }, (_, i) => user(`${i}`, count * 10)))
+    const users = await Promise.all(Array.from({ length: Math.min(10, count) }, (_, i) => user(`${i}`, count * 15)))
     const songs: Song[] = []
     await Promise.all(users.map(async (one, first) => {
       for (let i = first; i < count; i += users.length) {
         const prompt = `song ${asked}.${i} of the proof`
-        const { status, body } = await call('POST', '/api/generations', { token: one.token, body: { provider: 'suno', kind: 'song', prompt: `${prompt} ${tags(i)}`.trim() } })
+        const { status, body } = await call('POST', '/api/generations', { token: one.token, body: { provider, kind: 'song', prompt: `${prompt} ${tags(i)}`.trim(), ...(provider === 'mureka' && { options: { n: MUREKA_SONGS } }) } })
         if (status !== 202) throw new Error(`not accepted: ${status} ${JSON.stringify(body)}`)
-        songs.push({ id: body.id, prompt, userId: one.id })
+        songs.push({ id: body.id, prompt, userId: one.id, provider, results: provider === 'mureka' ? MUREKA_SONGS : 2 })
       }
     }))
     return songs

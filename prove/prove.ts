@@ -3,6 +3,7 @@ import { acceptsUnderKills } from './accepts-under-kills.ts'
 import { chaos, SCENARIO_NAMES } from './chaos.ts'
 import { crashPoints } from './crash-points.ts'
 import { fuzzedCallbacks, hostileAddresses } from './hostile.ts'
+import { thirtyDays } from './thirty-days.ts'
 
 /**
  * The proofs behind goals.md. `npm run prove` runs all in small (about half an hour), `--full` with the numbers of the goals;
@@ -43,6 +44,11 @@ const PROOFS: Record<string, () => Promise<string[]>> = {
     const { failures, effects, leftovers, ...figures } = await fuzzedCallbacks({ seed, count: count(10_000, 100_000), say })
     say(`    ${JSON.stringify({ ...figures, failures: failures.length, effects: effects.length })}`)
     return [...(canaryHits ? [`${canaryHits} canary hits`] : []), ...notRefused, ...failures, ...effects, ...left(leftovers)]
+  },
+  async 'thirty-days'() {
+    const { broken, ...figures } = await thirtyDays({ seed, tracks: count(1_000, 1_000), say })
+    say(`    ${JSON.stringify(figures)}`)
+    return broken
   },
 }
 

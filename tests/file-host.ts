@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import sharp from 'sharp'
 import { renderSong } from '../simulator/src/music/mp3.ts'
 
+export type Fault = 'missing' | 'down' | 'cut' | 'page' | 'hang'
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface FileHost {
@@ -13,10 +14,12 @@ export interface FileHost {
   song(name: string): string
   cover(name: string): string
   /** Answers this address like that, until `heal`. */
-  break(path: string, answer: 'missing' | 'down' | 'cut' | 'page' | 'hang'): void
+  break(path: string, answer: Fault): void
   heal(path: string): void
   /** Every address goes away, or comes back. */
   down: boolean
+  /** Looked at before each answer, when set: how this address fails now. */
+  judge: ((path: string) => Fault | undefined) | null
   /** How often each path was fetched. */
   asked: Map<string, number>
   /** Of the bytes that it has under an address. */
@@ -25,16 +28,16 @@ export interface FileHost {
 }
 
 /** A provider's file host: songs and covers that exist by their names, counted, and broken on request. Loopback only. */
-export async function startFileHost(): Promise<FileHost> {
+export async function startFileHost(ip = '127.0.0.1'): Promise<FileHost> {
   const pattern = Buffer.from(await renderSong({ seed: 'file host', style: 'calm', seconds: 2 }))
   const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#357' } }).png().toBuffer()
-  const broken = new Map<string, string>()
+  const broken = new Map<string, Fault>()
   const asked = new Map<string, number>()
 
   const bytesOf = (path: string): { bytes: Buffer; type: string } =>
     path.endsWith('.png') ? { bytes: picture, type: 'image/png' } : { bytes: ownSong(pattern, path), type: 'audio/mpeg' }
 
-  const answers: Record<string, Answer> = {
+  const answers: Record<Fault, Answer> = {
     missing: (_request, response) => response.writeHead(404).end(),
     down: (_request, response) => response.writeHead(503).end(),
     cut(request, response) {
@@ -45,22 +48,22 @@ export async function startFileHost(): Promise<FileHost> {
     page: (_request, response) => response.writeHead(200, { 'content-type': 'audio/mpeg' }).end('<!doctype html><p>not here</p>'),
     hang: () => undefined,
   }
-  const host = { down: false }
+  const host: Pick<FileHost, 'down' | 'judge'> = { down: false, judge: null }
   const server = createServer((request, response) => {
     const path = request.url!.split('?')[0]!
     asked.set(path, (asked.get(path) ?? 0) + 1)
-    const fault = host.down ? 'down' : broken.get(path)
+    const fault = host.down ? 'down' : (host.judge?.(path) ?? broken.get(path))
     if (fault) return answers[fault]!(request, response)
     const { bytes, type } = bytesOf(path)
     response.writeHead(200, { 'content-type': type, 'content-length': bytes.length }).end(bytes)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  await new Promise<void>((resolve) => server.listen(0, ip, resolve))
+  const address = `${ip}:${(server.address() as AddressInfo).port}`
   return Object.assign(host, {
     url: `http://${address}`, host: address, asked,
     song: (name: string) => `http://${address}/${name}.mp3`,
     cover: (name: string) => `http://${address}/${name}.png`,
-    break: (path: string, answer: string) => void broken.set(path, answer),
+    break: (path: string, answer: Fault) => void broken.set(path, answer),
     heal: (path: string) => void broken.delete(path),
     sha256: (url: string) => createHash('sha256').update(bytesOf(new URL(url).pathname).bytes).digest('hex'),
     async close() {
