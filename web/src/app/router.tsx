@@ -1,10 +1,13 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
 import { CreatePage } from '../features/generations/create-page.tsx'
 import { SignInPage } from '../features/session/sign-in-page.tsx'
 import { Crashed, NotFound } from './dead-ends.tsx'
 import { Shell } from './shell.tsx'
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Crashed })
+
+/** A track that the library is opened at: where notices lead. */
+const oneTrack = (search: Record<string, unknown>): { track?: string } => (search.track === undefined ? {} : { track: String(search.track) })
 
 /** The first page is in the first download; the others come when they are asked for. */
 const routes = [
@@ -24,6 +27,16 @@ const routes = [
     getParentRoute: () => root,
     path: '/library',
     component: lazyRouteComponent(() => import('../features/tracks/library-page.tsx'), 'LibraryPage'),
+    validateSearch: oneTrack,
+  }),
+  createRoute({
+    // The address in notices is that of the seeds' own page.
+    getParentRoute: () => root,
+    path: '/workspace/library',
+    validateSearch: oneTrack,
+    beforeLoad: ({ search }) => {
+      throw redirect({ to: '/library', search, replace: true })
+    },
   }),
   createRoute({
     getParentRoute: () => root,

@@ -22,6 +22,21 @@ export function useNow(running: boolean): number {
   return now
 }
 
+const UNITS = [['day', 86_400], ['hour', 3600], ['minute', 60], ['second', 1]] as const
+
+/** A time that is left, in its two largest units, never more than there is: `2 days 3 hours`, `5 minutes 10 seconds`. */
+export function leftText(ms: number, language: string): string {
+  let seconds = Math.max(0, Math.floor(ms / 1000))
+  const first = Math.max(0, UNITS.findIndex(([, size]) => seconds >= size))
+  const parts: string[] = []
+  for (const [unit, size] of seconds < 1 ? UNITS.slice(3) : UNITS.slice(first, first + 2)) {
+    const count = Math.floor(seconds / size)
+    seconds -= count * size
+    if (count > 0 || parts.length === 0) parts.push(new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' }).format(count))
+  }
+  return parts.join(' ')
+}
+
 const DAY = 86_400_000
 
 /** A moment as people say it: the time today, otherwise the date with it. */

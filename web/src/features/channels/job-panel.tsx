@@ -18,7 +18,7 @@ export function JobPanel(props: { job: Job; channelName: string }) {
   const stage = stageNumber(job)
   const until = ended ? Date.parse(job.updatedAt ?? job.createdAt) : now
   const time = clockText(until - Date.parse(job.createdAt))
-  const song = job.audioUrl ? { id: job.jobId, title: props.channelName, subtitle: 'Music Clips', src: job.audioUrl } : undefined
+  const song = job.audioUrl ? { id: job.jobId, title: props.channelName, subtitle: 'Music Clips', sources: [job.audioUrl], stored: true } : undefined
   return (
     <div className="mt-4 rounded-xl bg-sunken/60 p-3.5">
       <div className="flex items-center gap-3">

@@ -1,4 +1,4 @@
-import { Link } from '@tanstack/react-router'
+import { Link, useSearch } from '@tanstack/react-router'
 import { Download, Search, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { clockText, momentText } from '../../app/time.ts'
@@ -10,16 +10,20 @@ import { Cover } from '../../ui/cover.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Empty, Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
+import { SoughtTrack } from './sought-track.tsx'
 import { playableOf } from './playable.ts'
 import { PlayButton } from './play-button.tsx'
 import type { Playable } from './player.ts'
 import { fileName } from './track-row.tsx'
-import { downloadUrl, useDeleteTrack, useTracks, type Track } from './tracks.ts'
+import { KeepingNote } from './keeping-note.tsx'
+import { RetryDownload } from './retry-download-button.tsx'
+import { downloadUrl, isUnsaved, useDeleteTrack, useTracks, type Track } from './tracks.ts'
 
 export function LibraryPage() {
   const i18n = useI18n()
   const { t } = i18n
   const tracks = useTracks()
+  const { track: sought } = useSearch({ from: '/library' })
   const [words, setWords] = useState('')
   const [doomed, setDoomed] = useState<Track | null>(null)
   const all = tracks.data?.pages.flatMap((page) => page.items) ?? []
@@ -50,6 +54,7 @@ export function LibraryPage() {
           </label>
         )}
       </div>
+      {sought && <SoughtTrack key={sought} id={sought} onDelete={setDoomed} />}
       {tracks.isPending && (
         <div className={GRID}>
           {Array.from({ length: 8 }, (_, i) => (
@@ -129,6 +134,12 @@ function Tile(props: { track: Track; what?: Playable; queue: Playable[]; onDelet
             .filter(Boolean)
             .join(' · ')}
         </p>
+        {isUnsaved(track) && (
+          <>
+            <KeepingNote track={track} className="mt-2" />
+            <RetryDownload id={track.id} title={title} className="mt-2 mb-1" />
+          </>
+        )}
         <div className="mt-auto -mb-1 -ml-2 flex pt-1">
           {track.audioUrl && (
             <a

@@ -1,19 +1,21 @@
 import type { Playable } from './player.ts'
-import { downloadUrl, type Track } from './tracks.ts'
+import { downloadUrl, isStored, sourcesOf, type Track } from './tracks.ts'
 
-/** What of this track can be heard now: our copy, else the preview, else nothing. */
+/** What of this track can be heard now: our copy or the provider's, else the preview, else nothing. */
 export function playableOf(track: Track, about: { title: string; subtitle?: string; generationId?: string }): Playable | undefined {
-  const src = track.audioUrl ?? track.previewUrl
-  if (!src) return undefined
+  const whole = Boolean(track.audioUrl)
+  const sources = whole ? sourcesOf(track) : track.previewUrl ? [track.previewUrl] : []
+  if (sources.length === 0) return undefined
   return {
-    id: track.audioUrl ? track.id : `${track.id}:preview`,
+    id: whole ? track.id : `${track.id}:preview`,
     title: about.title,
     subtitle: about.subtitle,
-    src,
+    sources,
+    stored: whole && isStored(track),
     downloadUrl: downloadUrl(track),
     coverUrl: track.coverUrl,
     durationMs: track.durationMs,
-    trackId: track.audioUrl ? track.id : undefined,
+    trackId: whole ? track.id : undefined,
     generationId: about.generationId ?? track.generationId ?? undefined,
   }
 }

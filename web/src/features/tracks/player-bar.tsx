@@ -4,15 +4,14 @@ import { lazy, Suspense, useEffect, useState } from 'react'
 import { clockText } from '../../app/time.ts'
 import { theme } from '../../app/theme.ts'
 import { useValue } from '../../app/value-store.ts'
-import { useI18n } from '../../i18n/i18n.tsx'
-import { Button, IconButton } from '../../ui/button.tsx'
+import { useI18n, type I18n } from '../../i18n/i18n.tsx'
+import { IconButton } from '../../ui/button.tsx'
 import { Cover } from '../../ui/cover.tsx'
 import {
   audio,
   closePlayer,
   player,
   playhead,
-  retry,
   seek,
   seekBy,
   setVolume,
@@ -20,7 +19,9 @@ import {
   toggle,
   volume,
   type Playable,
+  type PlayerState,
 } from './player.ts'
+import { PlayerTrouble } from './player-trouble.tsx'
 import { fileName } from './track-row.tsx'
 
 const Waveform = lazy(() => import('./waveform.tsx'))
@@ -42,7 +43,7 @@ export function PlayerBar() {
         <Cover seed={now.id} src={now.coverUrl} className="size-11 rounded-lg" />
         <div className="min-w-0 flex-1 sm:w-44 sm:flex-none">
           <Title what={now} />
-          <Times about={now.subtitle} />
+          <Times about={about(state, t) ?? now.subtitle} />
         </div>
         <div className="flex items-center">
           <IconButton label={t('player.previous')} disabled={at <= 0} onClick={() => step(-1)} className="max-sm:hidden">
@@ -67,21 +68,15 @@ export function PlayerBar() {
           </IconButton>
         </div>
         {state.error ? (
-          <div role="alert" className="order-last flex min-w-0 basis-full items-center gap-3 text-sm sm:order-none sm:flex-1 sm:basis-auto">
-            <p className="min-w-0 flex-1 leading-snug">
-              <code className="block font-mono text-xs text-danger">{state.error}</code>
-              {t(`media.${state.error}`)}
-            </p>
-            <Button onClick={() => void retry()}>{t('player.retry')}</Button>
-          </div>
+          <PlayerTrouble what={now} error={state.error} />
         ) : (
-          <Seeker src={now.src} />
+          <Seeker src={state.src ?? ''} />
         )}
         <div className="hidden items-center md:flex">
           <Volume />
         </div>
         <a
-          href={now.downloadUrl ?? now.src}
+          href={now.downloadUrl ?? now.sources[0]}
           download={fileName({}, now.title)}
           aria-label={t('track.download', { title: now.title })}
           title={t('action.download')}
@@ -98,6 +93,13 @@ export function PlayerBar() {
       </div>
     </section>
   )
+}
+
+/** What is being done about a song that does not play, or that it comes from the provider. */
+function about({ now, src, rescuing, error }: PlayerState, t: I18n['t']): string | undefined {
+  if (error) return undefined
+  if (rescuing) return t(`player.rescuing.${rescuing}`)
+  return now?.trackId && src !== null && !(now.stored && src === now.sources[0]) ? t('player.fromProvider') : undefined
 }
 
 /** The song, and which of its variants. */

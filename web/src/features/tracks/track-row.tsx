@@ -5,7 +5,9 @@ import { useI18n } from '../../i18n/i18n.tsx'
 import { Cover } from '../../ui/cover.tsx'
 import { PlayButton } from './play-button.tsx'
 import { player, type Playable } from './player.ts'
-import { downloadUrl, type Track } from './tracks.ts'
+import { KeepingNote } from './keeping-note.tsx'
+import { RetryDownload } from './retry-download-button.tsx'
+import { downloadUrl, isStored, isUnsaved, type Track } from './tracks.ts'
 
 /** One variant of a generation: hear it, keep it, take it home. */
 export function TrackRow(props: { track: Track; name: string; what?: Playable; queue: Playable[] }) {
@@ -13,7 +15,7 @@ export function TrackRow(props: { track: Track; name: string; what?: Playable; q
   const { track, what } = props
   const current = useValue(player, (state) => what !== undefined && state.now?.id === what.id)
   return (
-    <li className={`flex items-center gap-3 rounded-xl p-2 ${current ? 'bg-wash' : 'bg-sunken/60'}`}>
+    <li className={`flex flex-wrap items-center gap-3 rounded-xl p-2 ${current ? 'bg-wash' : 'bg-sunken/60'}`}>
       <Cover seed={track.id} src={track.coverUrl} className="size-12 rounded-lg" />
       {what ? <PlayButton what={what} queue={props.queue} className="-ml-1" /> : null}
       <div className="min-w-0 flex-1">
@@ -21,7 +23,7 @@ export function TrackRow(props: { track: Track; name: string; what?: Playable; q
         <p className="num flex items-center gap-1.5 text-xs text-soft">
           {track.durationMs ? clockText(track.durationMs) : null}
           {!track.audioUrl && track.previewUrl ? <span>{t('gen.preview')} ·</span> : null}
-          {track.archived || track.sha256 ? (
+          {isStored(track) ? (
             <ShieldCheck size={14} className="text-accent" role="img" aria-label={t('track.stored')} />
           ) : (
             <span className="animate-breathe">{t('track.saving')}</span>
@@ -38,6 +40,12 @@ export function TrackRow(props: { track: Track; name: string; what?: Playable; q
         >
           <Download size={18} aria-hidden />
         </a>
+      )}
+      {isUnsaved(track) && (
+        <div className="basis-full px-1 pb-1">
+          <KeepingNote track={track} />
+          <RetryDownload id={track.id} title={props.name} className="mt-2" />
+        </div>
       )}
     </li>
   )

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'react'
 import WaveSurfer from 'wavesurfer.js'
-import { audio } from './player.ts'
+import { playhead } from './player.ts'
 
 /** The shape of what is playing. It only draws: seeking is the range control that lies over it. */
 export default function Waveform(props: { src: string }) {
@@ -10,8 +10,8 @@ export default function Waveform(props: { src: string }) {
     const style = getComputedStyle(document.documentElement)
     const drawn = WaveSurfer.create({
       container: room.current,
-      // Our own element with the same address: wavesurfer then never touches the source or the position.
-      media: audio(),
+      // Never the element that plays: wavesurfer gives it the song that it has loaded, though another may play by then.
+      url: props.src,
       height: 32,
       barWidth: 2,
       barGap: 1.5,
@@ -26,7 +26,13 @@ export default function Waveform(props: { src: string }) {
     })
     // A file that cannot be decoded still plays: the plain line under the waveform stays.
     drawn.on('error', () => undefined)
-    return () => drawn.destroy()
+    const follow = () => drawn.setTime(playhead.get().time)
+    drawn.on('ready', follow)
+    const leave = playhead.subscribe(follow)
+    return () => {
+      leave()
+      drawn.destroy()
+    }
   }, [props.src])
   return <div ref={room} aria-hidden="true" />
 }
