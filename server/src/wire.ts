@@ -30,6 +30,12 @@ import { channelsRoutes } from './features/music-clips/channels.routes.ts'
 import { followMusicClips } from './features/music-clips/music-clips.listener.ts'
 import { musicClipsErrors, musicClipsRoutes } from './features/music-clips/music-clips.routes.ts'
 import { createRuns } from './features/music-clips/runs.ts'
+import { isValidAudioUrl } from './features/mureka-functions/audio-url.ts'
+import { createDownload } from './features/mureka-functions/download.ts'
+import { createDownloadGuard } from './features/mureka-functions/download-guard.ts'
+import { createGenerationQueries } from './features/mureka-functions/generations.queries.ts'
+import { followMurekaFunctions } from './features/mureka-functions/mureka-functions.listener.ts'
+import { murekaFunctionsRoutes } from './features/mureka-functions/mureka-functions.routes.ts'
 import { createMaintenance, nextRun } from './features/operations/maintenance.ts'
 import { operationsRoutes, watchGenerations } from './features/operations/operations.routes.ts'
 import { createServe, filesRoutes } from './features/tracks/files.routes.ts'
@@ -83,6 +89,8 @@ export interface WireOptions {
   fixityDays: number
   fixityMbPerSec: number
   appLinkBase?: string
+  /** Hosts from which songs of the team's own rows may be asked for. */
+  audioUrlHosts?: string[]
   storagePricePerGb: number
   graceSec: number
   leaseMs: number
@@ -107,7 +115,7 @@ export interface WireOptions {
 }
 
 /** Tables in the compatibility schema that must be ours. */
-const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics']
+const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics', 'ai_generations']
 
 /** Reading a file again is in no hurry: another node waits longer before it takes over. */
 const FIXITY_LEASE_MS = 60_000
@@ -140,7 +148,7 @@ export async function wire(options: WireOptions) {
       return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
     },
     // Money first, then tracks, then the seeds' tables: all in the transaction of the move.
-    listeners: [settleMoves, followTracks(schema, baseAddress), followMusicClips(logger)],
+    listeners: [settleMoves, followTracks(schema, baseAddress), followMusicClips(logger), followMurekaFunctions],
   })
 
   const ledger = createLedger({ db })
@@ -170,7 +178,7 @@ export async function wire(options: WireOptions) {
   const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase })
   const archive = createArchive({
     db, schema, records, logger, leaseMs: options.leaseMs, atOnce: options.archiveParallel,
-    run: createRun({ db, records, blobs, obtain, base: () => baseAddress.current(db), urlOf: publicUrl, logger }),
+    run: createRun({ db, records, blobs, obtain, base: () => baseAddress.current(db), urlOf: publicUrl, guard: createDownloadGuard({ db, schema, ids, logger }), logger }),
     wake: () => engine.waker.wake(['archive']),
   })
   engine.waker.on('archive', archive.wake)
@@ -200,6 +208,7 @@ export async function wire(options: WireOptions) {
   })
   metrics.mount(app)
   const serve = createServe(blobs)
+  const generations = createGenerationQueries({ db, schema })
   const rooms: App[] = [
     accountsRoutes(accounts, { publicBaseUrl }),
     generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations,
@@ -218,6 +227,13 @@ export async function wire(options: WireOptions) {
     archiveRoutes({ archive, board, db, schema }),
     fixityRoutes({ fixity, days: options.fixityDays, mbPerSec: options.fixityMbPerSec }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
+    murekaFunctionsRoutes({
+      db, schema, generations, accept: accept.accept as never, wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']), playable: (url) => media.playable(url),
+      download: createDownload({
+        generations, heal: fixity.look, isValidAudioUrl: (url) => isValidAudioUrl(url, { hosts: options.audioUrlHosts ?? [], allowHosts: options.downloadAllowHosts }),
+        redownload: async (generationId) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by: 'download-and-save-track' } })),
+      }),
+    }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap(currentModels), modelsOf: Object.fromEntries(registry.all.map((one) => [one.descriptor.id, currentModels(one)])),
     }),
