@@ -7,6 +7,7 @@ type Schema = Record<string, any>
 const NOT_IN_IT = [
   'GET /livez', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /docs', 'POST /api/webhooks/suno/music', 'POST /api/webhooks/replicate',
   'POST /api/music-clips/channels/:channelId/runOnce', 'GET /api/music-clips/jobs/:jobId', 'POST /functions/v1/archive-tracks',
+  'POST /functions/v1/generate-mureka-track', 'POST /functions/v1/get-mureka-task-status', 'POST /functions/v1/save-mureka-generation', 'POST /functions/v1/download-and-save-track',
   'GET /storage/v1/object/public/:bucket/:path{.+}', 'GET /storage/v1/object/sign/:bucket/:path{.+}',
 ]
 

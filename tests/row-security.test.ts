@@ -116,7 +116,7 @@ describe('what users reach in the database itself', () => {
       `select table_name, grantee, privilege_type from information_schema.role_table_grants
        where table_schema = 'public' and grantee in ('PUBLIC', 'anon', 'authenticated')`)
     expect(new Set(rows.map((row: any) => `${row.grantee} ${row.privilege_type} ${row.table_name}`))).toEqual(new Set([
-      'authenticated SELECT tracks', 'authenticated SELECT track_archiving_jobs', 'authenticated INSERT track_archiving_jobs', 'authenticated SELECT notifications',
+      'authenticated SELECT tracks', 'authenticated SELECT ai_generations', 'authenticated SELECT track_archiving_jobs', 'authenticated INSERT track_archiving_jobs', 'authenticated SELECT notifications',
     ]))
   })
 })

@@ -7,6 +7,7 @@ import { fixitySettings } from './features/fixity/fixity.config.ts'
 import { generationSettings } from './features/generations/generations.config.ts'
 import { ledgerSettings } from './features/ledger/ledger.config.ts'
 import { tracksSettings } from './features/tracks/tracks.config.ts'
+import { murekaFunctionsSettings } from './features/mureka-functions/mureka-functions.config.ts'
 import { httpSettings } from './http-kit/http.config.ts'
 import { murekaSettings } from './providers/mureka/mureka.config.ts'
 import { replicateSettings } from './providers/replicate/replicate.config.ts'
@@ -40,7 +41,7 @@ export const SETTING_GROUPS: SettingGroup[] = [
   { title: 'Identity', settings: accountsSettings },
   { title: 'Generations', settings: generationSettings },
   { title: 'Tokens', settings: ledgerSettings },
-  { title: 'Files', settings: { ...tracksSettings, ...mediaSettings, ...fetchSettings } },
+  { title: 'Files', settings: { ...tracksSettings, ...mediaSettings, ...fetchSettings, ...murekaFunctionsSettings } },
   { title: 'Archive', settings: { ...archiveSettings, ...fixitySettings } },
   { title: 'Suno', settings: sunoSettings },
   { title: 'Mureka', settings: murekaSettings },
@@ -48,5 +49,5 @@ export const SETTING_GROUPS: SettingGroup[] = [
 ]
 
 export const allSettings = {
-  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...archiveSettings, ...fixitySettings, ...sunoSettings, ...murekaSettings, ...replicateSettings,
+  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...murekaFunctionsSettings, ...archiveSettings, ...fixitySettings, ...sunoSettings, ...murekaSettings, ...replicateSettings,
 }
