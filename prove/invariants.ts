@@ -13,6 +13,11 @@ interface Judged {
   repeats: number
   results: { index: number; state: string; providerId: string | null; blobKey: string | null; sha256: string | null; storedTimes: number }[]
   tracks: number
+  covers: number
+  /** Songs that were paid for. */
+  paid: number
+  /** Whether the last submit went out and nobody knows whether it arrived. */
+  unclear: boolean
 }
 
 interface Task {
@@ -27,14 +32,19 @@ const READ = `
     (select coalesce(jsonb_agg(jsonb_build_object('index', r.index, 'state', r.state, 'providerId', r.provider_result_id, 'blobKey', r.blob_key, 'sha256', r.sha256,
         'storedTimes', (select count(*) from reprise.events e where e.generation_id = g.id and e.data->>'resultId' = r.id::text and e.data ? 'sha256'))
         order by r.index), '[]') from reprise.results r where r.generation_id = g.id and r.role = 'final') as results,
-    (select count(*) from public.tracks t where t.generation_id = g.id)::int as tracks
+    (select count(*) from public.tracks t where t.generation_id = g.id)::int as tracks,
+    (select count(*) from public.tracks t where t.generation_id = g.id and t.storage_cover_url is not null)::int as covers,
+    (select count(*) from reprise.hold_items h where h.generation_id = g.id and h.state = 'captured')::int as paid,
+    coalesce((select a.sent_at is not null and a.task_id is null from reprise.attempts a where a.generation_id = g.id order by a.number desc limit 1), false) as unclear
   from reprise.generations g where g.id = any ($1)`
 
 /**
- * What must hold whatever was killed: each song complete with its two true files, stored once, asked for once, paid
+ * What must hold whatever was killed: each song complete with all its true files, stored once, asked for once, paid
  * once; nothing left half way. Answers every broken promise in a sentence; `repeats` counts POSTs repeated for a reason.
+ * `unclear`: songs of a provider that never calls, killed where nobody can know whether it took the request: not asked
+ * for again, and every token given back.
  */
-export async function judge(fleet: Fleet, songs: Song[]): Promise<{ broken: string[]; repeats: number; swept: number }> {
+export async function judge(fleet: Fleet, songs: Song[]): Promise<{ broken: string[]; repeats: number; unclear: number; swept: number }> {
   const broken: string[] = []
   const tasks = await fleet.control<Task[]>('GET', '/tasks')
   const made = new Map(tasks.flatMap((task) => task.songs.map((song, index) => [song.id, { task, index }] as const)))
@@ -42,6 +52,7 @@ export async function judge(fleet: Fleet, songs: Song[]): Promise<{ broken: stri
   const rows = await fleet.rows<Judged>(READ, [songs.map((song) => song.id)])
   const byId = new Map(rows.map((row) => [row.id, row]))
   let repeats = 0
+  let unclear = 0
 
   for (const song of songs) {
     const row = byId.get(song.id)
@@ -53,8 +64,16 @@ export async function judge(fleet: Fleet, songs: Song[]): Promise<{ broken: stri
     const posts = tasks.filter((task) => task.prompt === song.prompt).length
     repeats += Math.max(0, posts - 1)
     if (posts > 1 + row.repeats) say(`${posts} tasks at the provider, ${row.repeats} repeated for a reason`)
+    if (song.provider === 'mureka' && row.errorCode === 'submit_unknown' && row.unclear) {
+      unclear++
+      if (row.paid || row.tracks) say(`not known to be taken, yet ${row.paid} paid and ${row.tracks} tracks`)
+      continue
+    }
     if (row.state !== 'complete' || row.missing !== 0) say(`ended ${row.state}, missing ${row.missing}, error ${row.errorCode}\n${await fleet.story(song.id)}`)
-    if (row.tracks !== 2) say(`${row.tracks} tracks`)
+    if (row.tracks !== song.results) say(`${row.tracks} tracks`)
+    if (row.paid !== song.results) say(`${row.paid} songs paid`)
+    // A provider's cover may be missing, one of ours may not.
+    if (song.provider === 'mureka' && row.covers !== song.results) say(`${row.covers} covers`)
     for (const result of row.results) {
       if (result.state !== 'stored') continue
       if (result.storedTimes !== 1) say(`song ${result.index} was stored ${result.storedTimes} times`)
@@ -82,7 +101,7 @@ export async function judge(fleet: Fleet, songs: Song[]): Promise<{ broken: stri
   const swept = await createDiskStore({ root: fleet.files }).sweepStaging(0)
   const left = await readdir(join(fleet.files, '.staging')).catch(() => [])
   if (left.length) broken.push(`${left.length} files left in staging`)
-  return { broken, repeats, swept }
+  return { broken, repeats, unclear, swept }
 }
 
 export async function money(fleet: Fleet): Promise<string[]> {

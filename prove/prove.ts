@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { acceptsUnderKills } from './accepts-under-kills.ts'
 import { chaos, SCENARIO_NAMES } from './chaos.ts'
-import { crashPoints } from './crash-points.ts'
+import { crashPoints, type CrashReport } from './crash-points.ts'
+import type { SongProvider } from './fleet.ts'
 import { fuzzedCallbacks, hostileAddresses } from './hostile.ts'
 import { thirtyDays } from './thirty-days.ts'
 
@@ -18,6 +19,13 @@ const { full } = given
 const say = (line: string) => console.log(line)
 const count = (small: number, goal: number) => Number(given.count ?? (full ? goal : small))
 
+async function crashes(provider: SongProvider): Promise<string[]> {
+  const { reports, leftovers } = await crashPoints({ seed, tripStep: full ? 1 : 12, provider, say })
+  const sum = (of: (report: CrashReport) => number) => reports.reduce((so, report) => so + of(report), 0)
+  say(`    ${sum(({ died }) => Number(died))} deaths, ${sum(({ repeats }) => repeats)} POSTs repeated for a reason, ${sum(({ unclear }) => Number(unclear))} given back: not known whether they were taken`)
+  return [...reports.flatMap(({ point, time, broken }) => broken.map((line) => `${point}:${time}: ${line}`)), ...left(leftovers)]
+}
+
 const PROOFS: Record<string, () => Promise<string[]>> = {
   async chaos() {
     const songs = Number(given.songs ?? 50)
@@ -26,11 +34,8 @@ const PROOFS: Record<string, () => Promise<string[]>> = {
     if (reports.length !== SCENARIO_NAMES.length) slow.push('not every scenario ran')
     return [...reports.flatMap(({ scenario, broken }) => broken.map((line) => `${scenario}: ${line}`)), ...slow, ...left(leftovers)]
   },
-  async 'crash-points'() {
-    const { reports, leftovers } = await crashPoints({ seed, tripStep: full ? 1 : 12, say })
-    say(`    ${reports.filter((report) => report.died).length} deaths, ${reports.reduce((sum, report) => sum + report.repeats, 0)} POSTs repeated for a reason`)
-    return [...reports.flatMap(({ point, time, broken }) => broken.map((line) => `${point}:${time}: ${line}`)), ...left(leftovers)]
-  },
+  'crash-points': () => crashes('suno'),
+  'crash-points-mureka': () => crashes('mureka'),
   async 'accepts-under-kills'() {
     const { lost, doubled, broken, leftovers, ...figures } = await acceptsUnderKills({
       seed, accepts: count(1_000, 20_000), appKills: full ? 200 : 20, databaseKills: full ? 50 : 5, say,

@@ -9,3 +9,11 @@ it('a worker killed in the middle of its work is taken over: no song is lost, no
   expect(reports.map(({ point, died, broken }) => ({ point, died, broken }))).toEqual(POINTS.map((point) => ({ point, died: true, broken: [] })))
   expect(leftovers).toEqual([])
 })
+
+it('a Mureka generation killed in the middle gives all its songs, each charged once; only where nobody can know whether it was taken are the tokens given back', { timeout: 120_000 }, async () => {
+  const points = ['after_post', 'after_answer', 'after_publish', 'before_commit'] as const
+  const { reports, leftovers } = await crashPoints({ times: 1, points, provider: 'mureka' })
+  expect(reports.map(({ point, died, broken, repeats, unclear }) => ({ point, died, broken, repeats, unclear }))).toEqual(
+    points.map((point) => ({ point, died: true, broken: [], repeats: 0, unclear: point === 'after_post' })))
+  expect(leftovers).toEqual([])
+})
