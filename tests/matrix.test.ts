@@ -84,6 +84,7 @@ const CASES: Record<string, Case> = {
   'GET /storage/v1/object/sign/:bucket/:path{.+}': { expected: everybody(404), needs: ['file'], path: ({ file }) => file.replace('/public/', '/sign/') },
   'GET /livez': { expected: everybody(200) },
   'GET /readyz': { expected: everybody(200) },
+  'GET /api/export': { expected: mine(200) },
   'GET /api/fixity': { expected: operators(200) },
   'GET /metrics': { expected: operators(200) },
   'GET /openapi.json': { expected: everybody(200) },

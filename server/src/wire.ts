@@ -13,6 +13,9 @@ import { createArchiveRecords } from './features/archive/records.ts'
 import { createRun } from './features/archive/run.ts'
 import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
 import { accountsRoutes } from './features/accounts/accounts.routes.ts'
+import { createExport } from './features/export/export.ts'
+import { exportRoutes } from './features/export/export.routes.ts'
+import { createLibrary } from './features/export/library.ts'
 import { createFixity } from './features/fixity/fixity.ts'
 import { fixityRoutes, watchFixity } from './features/fixity/fixity.routes.ts'
 import { createFixityRecords } from './features/fixity/records.ts'
@@ -192,6 +195,8 @@ export async function wire(options: WireOptions) {
   const resultsOf = (kind: string, provider: string): number =>
     registry.all.find(({ descriptor }) => descriptor.kinds.includes(kind as never) && (provider === '*' || provider === descriptor.id))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1
 
+  const library = createLibrary({ db, schema })
+
   const health = createHealth({ checks: { database: () => db.query('select 1') }, clock })
   const metrics = createMetrics({ token: options.metricsToken })
   watchGenerations(metrics.registry, db)
@@ -225,6 +230,10 @@ export async function wire(options: WireOptions) {
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
     archiveRoutes({ archive, board, db, schema }),
+    exportRoutes({ library, prepare: createExport({
+      library, blobs, version: options.version, clock, damaged: fixity.damaged,
+      suspect: (blobKey) => void fixity.look(blobKey).catch(() => undefined), // it is logged there
+    }) }),
     fixityRoutes({ fixity, days: options.fixityDays, mbPerSec: options.fixityMbPerSec }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     murekaFunctionsRoutes({

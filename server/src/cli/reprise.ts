@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { join } from 'node:path'
 import { allSettings } from '../app.config.ts'
 import { readSettings } from '../config/setting.ts'
 import { embeddedUrl } from '../database/embedded.ts'
@@ -12,6 +13,7 @@ const HELP = `reprise: runs long AI media generations and never loses one
   reprise start [all|api|worker]   starts Reprise (as npm start does)
   reprise explain <id>             what happened to a generation or job, what it cost, what comes next
   reprise import                   archives tracks that a team has already (reprise import --help)
+  reprise export <user> <file>     writes a user's whole library into a ZIP (a BagIt bag)
   reprise doctor                   looks at everything that a start depends on, a plain finding each
   reprise db-url                   the address of the database in use
   reprise owner-link               a new one-time sign-in link for the owner
@@ -49,6 +51,16 @@ async function run(): Promise<number> {
       const text = await withDatabase((db) => explain(db, rest[0]!))
       console.log(text ?? `Nothing is known under ${rest[0]}.`)
       return text ? 0 : 1
+    }
+    case 'export': {
+      const [user, file] = rest
+      if (!user || !file) throw new Error('Whose, and where to? reprise export <user id> <file.zip>')
+      const { exportLibrary } = await import('./export.ts')
+      const { createDiskStore } = await import('../storage/disk/disk-store.ts')
+      const { VERSION } = await import('../start.ts')
+      const { dataDir, compatSchema: schema } = config()
+      console.log(await withDatabase((db) => exportLibrary({ db, schema, blobs: createDiskStore({ root: join(dataDir, 'files') }), version: VERSION }, user, file)))
+      return 0
     }
     case 'doctor': {
       const findings = await doctor(config(), databaseUrl)

@@ -4,6 +4,8 @@ alter table reprise.files add column checked_at timestamptz;
 create index files_checked on reprise.files ((coalesce(checked_at, created_at)));
 -- In the order of their bytes, as a store lists its keys: both lists are read side by side.
 alter table reprise.files alter column blob_key type text collate "C";
+-- A user's files that belong to no track.
+create index files_user on reprise.files (user_id) where track_id is null;
 
 -- Files that a process reads just now. A claim that lapses is taken over.
 create table reprise.fixity_claims (

@@ -114,6 +114,7 @@ export function createFixity({ records, blobs, heal, days, mbPerSec, leaseMs, cl
     board: records.board,
     overdue: records.overdue,
     openFindings: records.openFindings,
+    damaged: records.damaged,
   }
 
   async function isOld(key: string): Promise<boolean> {

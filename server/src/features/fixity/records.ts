@@ -133,6 +133,13 @@ export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase 
 
     openFindings,
 
+    /** Of these files, those that are known to be damaged still. */
+    async damaged(blobKeys: string[]): Promise<Set<string>> {
+      const { rows } = await db.query<{ key: string }>(
+        `select blob_key as key from reprise.fixity_findings where blob_key = any ($1) and ended_at is null and kind <> 'orphan'`, [blobKeys])
+      return new Set(rows.map((row) => row.key))
+    },
+
     async board() {
       const [{ rows: [progress] }, { rows: passes }, { rows: open }, { rows: findings }] = await Promise.all([
         db.query<Record<string, any>>(
