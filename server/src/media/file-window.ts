@@ -1,6 +1,9 @@
 import { open, type FileHandle } from 'node:fs/promises'
 
 const SIZE = 256 * 1024
+/** Windows that nobody looks through: with many files at once their memory would be thrown away faster than it is collected. */
+const spare: Buffer[] = []
+const MOST_SPARE = 8
 
 /**
  * A file seen through one moving window: checks jump from header to header of a large file in a quarter megabyte of
@@ -23,7 +26,7 @@ export interface FileWindow {
 export async function openWindow(path: string): Promise<FileWindow> {
   const file: FileHandle = await open(path, 'r')
   const { size } = await file.stat()
-  const memory = Buffer.allocUnsafe(Math.min(SIZE, Math.max(size, 1)))
+  let memory = size >= SIZE ? (spare.pop() ?? Buffer.allocUnsafe(SIZE)) : Buffer.allocUnsafe(Math.max(size, 1))
   let start = 0
   let bytes = memory.subarray(0, 0)
   const has = (at: number, length: number) => at >= start && at + length <= start + bytes.length
@@ -52,6 +55,12 @@ export async function openWindow(path: string): Promise<FileWindow> {
       if (!has(at, wanted)) await load(at)
       return Buffer.from(bytes.subarray(at - start, at - start + wanted))
     },
-    close: () => file.close(),
+    async close() {
+      const done = memory
+      memory = bytes = Buffer.alloc(0)
+      // A load under way still writes into it: only once the file is closed is it free.
+      await file.close()
+      if (done.length === SIZE && spare.length < MOST_SPARE) spare.push(done)
+    },
   }
 }
