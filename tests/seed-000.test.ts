@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { createClient } from '@supabase/supabase-js'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createMureka } from '../server/src/providers/mureka/mureka.ts'
 import { createProviderFetch, type ProviderHttp } from '../server/src/providers/provider-fetch.ts'
@@ -237,6 +238,29 @@ describe('download-and-save-track', () => {
     ]
     for (const [body, status, code] of ends) expect([body, await invoke('download-and-save-track', body)]).toMatchObject([body, { status, body: { success: false, error: expect.any(String), code } }])
     expect(await reprise.call('POST', '/functions/v1/download-and-save-track', { body: { generation_id: one, external_url: url } })).toMatchObject({ status: 401 })
+  })
+})
+
+describe('the seed’s console snippet, with the real supabase-js', () => {
+  const client = (token: string) => createClient(reprise.url, 'publishable-key', { accessToken: async () => token })
+
+  it('ends with our copy in ai_generations and tracks', async () => {
+    const { id, url } = await foreign()
+    const { data, error } = await client(user.token).functions.invoke('download-and-save-track', { body: { generation_id: id, external_url: url, filename: 'mureka_short.mp3' } })
+    expect([error, data]).toMatchObject([null, { success: true, status: 'completed', data: { generation_id: id } }])
+    const row = await rowOf(id)
+    expect([row.metadata.local_storage_path, row.result_url]).toEqual([data.data.storage_path, data.data.local_audio_url])
+    const { data: { publicUrl } } = client(user.token).storage.from('albert-tracks').getPublicUrl(row.metadata.local_storage_path)
+    expect(await hashOf(publicUrl)).toBe(cdn.sha256(url))
+    expect((await tracksOf(id))[0]).toMatchObject({ id: data.data.track_id, audio_url: expect.stringContaining(reprise.url) })
+  })
+
+  it('asks for a song and its state; errors carry status and code', async () => {
+    const { data } = await client(user.token).functions.invoke('generate-mureka-track', { body: { ...ask, prompt: 'through supabase-js' } })
+    await completed(data.data.generation_id)
+    expect((await client(user.token).functions.invoke('get-mureka-task-status', { body: { generation_id: data.data.generation_id } })).data).toMatchObject({ success: true, data: { status: 'succeeded' } })
+    const { error } = await client(stranger.token).functions.invoke('get-mureka-task-status', { body: { generation_id: data.data.generation_id } })
+    expect([error.context.status, await error.context.json()]).toMatchObject([404, { success: false, code: 'NOT_FOUND' }])
   })
 })
 

@@ -15,9 +15,13 @@ export const functionsErrors: ErrorFormat = {
   render(problem, c) {
     const { type: _type, title: _title, status: usual, detail: _detail, code, instance: _instance, retryable: _retryable, charged: _charged, errors, ...params } = problem
     const status = code === 'validation_failed' ? 400 : usual // as the seeds' front ends expect
-    return c.json({ success: false, error: text(languageOf(c), code, problem), code: code.toUpperCase(), ...params, ...(errors.length > 0 ? { errors } : {}) }, status as 500)
+    return c.json({ success: false, error: text(languageOf(c), code, problem), code: nameOf(code, params.provider), ...params, ...(errors.length > 0 ? { errors } : {}) }, status as 500)
   },
 }
+
+/** As the operator knows it: the key that is missing has the provider's name. */
+const nameOf = (code: string, provider: unknown): string =>
+  code === 'provider_not_configured' && typeof provider === 'string' ? `${provider.toUpperCase()}_API_KEY_NOT_CONFIGURED` : code.toUpperCase()
 
 /** The body of a function as the seeds' front ends send it: none is needed, unknown keys are ignored; what is there must be JSON. */
 export async function functionBody(c: AppContext): Promise<Record<string, unknown>> {
