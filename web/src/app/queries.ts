@@ -33,17 +33,30 @@ export const useBalance = () => useQuery({ queryKey: ['balance'], queryFn: () =>
 
 export interface Price {
   kind: string
+  /** `*` for all. */
+  provider?: string
   model?: string | null
   tokensPerResult: number
   results: number
 }
 
-/** The price of one generation of `kind`: the model's own line, else the line for all models. */
-export function priceOf(prices: Price[], kind: string, model?: string): { tokens: number; results: number } | undefined {
-  const lines = prices.filter((price) => price.kind === kind)
-  const general = (price: Price) => !price.model || price.model === '*' || price.model === 'default'
-  const line = lines.find((price) => price.model === model) ?? lines.find(general) ?? lines[0]
-  return line && { tokens: line.tokensPerResult * line.results, results: line.results }
+interface Priced {
+  kind: string
+  provider?: string
+  model?: string
+  /** How many results, where the request says so. */
+  results?: number
+}
+
+/** The price of one generation: the provider's own line for the model, else for all its models, else what all cost. */
+export function priceOf(prices: Price[], { kind, provider, model, results }: Priced): { tokens: number; results: number } | undefined {
+  const general = (name: string | null | undefined) => !name || name === '*' || name === 'default'
+  const fits = (own: string | null | undefined, wanted: string | undefined) => general(own) || own === wanted
+  const exact = (price: Price) => (general(price.provider) ? 0 : 2) + (general(price.model) ? 0 : 1)
+  const lines = prices.filter((price) => price.kind === kind && fits(price.provider, provider) && fits(price.model, model))
+  const line = lines.sort((a, b) => exact(b) - exact(a))[0]
+  const count = results ?? line?.results ?? 0
+  return line && { tokens: line.tokensPerResult * count, results: count }
 }
 
 export const usePrices = () =>

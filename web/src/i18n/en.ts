@@ -77,6 +77,7 @@ export const en = {
   'create.lyrics': 'Lyrics',
   'create.lyricsHint': 'Sung word for word. Leave empty to have them written.',
   'create.instrumental': 'Instrumental, no voice',
+  'create.count': 'How many songs',
   'create.model': 'Model',
   'create.modelDefault': 'Recommended',
   'create.optional': 'optional',

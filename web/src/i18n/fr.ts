@@ -78,6 +78,7 @@ export const fr: Messages = {
   'create.lyrics': 'Paroles',
   'create.lyricsHint': 'Chantées mot pour mot. Laissez vide pour qu’elles soient écrites.',
   'create.instrumental': 'Instrumental, sans voix',
+  'create.count': 'Nombre de chansons',
   'create.model': 'Modèle',
   'create.modelDefault': 'Recommandé',
   'create.optional': 'facultatif',

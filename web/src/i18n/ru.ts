@@ -78,6 +78,7 @@ export const ru: Messages = {
   'create.lyrics': 'Текст песни',
   'create.lyricsHint': 'Поётся слово в слово. Оставьте пустым, и его напишут за вас.',
   'create.instrumental': 'Инструментал, без голоса',
+  'create.count': 'Сколько песен',
   'create.model': 'Модель',
   'create.modelDefault': 'Рекомендуемая',
   'create.optional': 'необязательно',

@@ -10,7 +10,9 @@ import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { RepeatSign } from '../../ui/repeat-sign.tsx'
 import { useOrder, type Order } from './generations.ts'
-import { emptyDraft, IDEA_LIMIT, ideaLength, mistakesOf, orderOf, type Draft } from './wishes.ts'
+import {
+  COUNTS, emptyDraft, IDEA_LIMIT, ideaLength, mistakesOf, orderOf, SONG_PROVIDERS, type Draft, type SongProvider,
+} from './wishes.ts'
 
 const KEPT = 'reprise.draft'
 
@@ -18,22 +20,25 @@ const KEPT = 'reprise.draft'
 export function Composer() {
   const i18n = useI18n()
   const { t, tokens } = i18n
-  const [draft, setDraft] = useState<Draft>(keptDraft)
+  const [kept, setDraft] = useState<Draft>(keptDraft)
   const [tried, setTried] = useState(false)
   const [last, setLast] = useState<Order | null>(null)
   const order = useOrder()
   const form = useRef<HTMLFormElement>(null)
   const prices = usePrices().data ?? []
-  const price = priceOf(prices, 'song', draft.model || undefined)
   const info = useInfo().data
-  // Songs are asked of Suno here; other providers' models mean nothing to it.
-  const models = modelNames(info?.modelsOf?.suno ?? info?.models, prices)
-  const [advanced, setAdvanced] = useState(() => hasAdvanced(draft))
+  const providers = providersOf(info?.modelsOf)
+  const draft = offered(kept, providers)
+  const manyCounts = draft.provider === 'mureka'
+  const price = priceOf(prices, { kind: 'song', provider: draft.provider, model: draft.model || undefined, ...(manyCounts && { results: draft.count }) })
+  // Another provider's models mean nothing to this one.
+  const models = modelNames(info?.modelsOf?.[draft.provider] ?? info?.models, prices)
+  const [advanced, setAdvanced] = useState(() => hasAdvanced(kept))
 
-  useEffect(() => remember(KEPT, JSON.stringify(draft)), [draft])
+  useEffect(() => remember(KEPT, JSON.stringify(kept)), [kept])
 
   const change = (part: Partial<Draft>) => {
-    setDraft((before) => ({ ...before, ...part }))
+    setDraft((before) => ({ ...offered(before, providers), ...part }))
     if (order.isError) order.reset()
   }
 
@@ -50,12 +55,12 @@ export function Composer() {
   const FIELDS: (keyof Draft)[] = ['prompt', 'title', 'style', 'lyrics', 'model']
   const shownAtField = FIELDS.some((field) => problem && mistake(field))
 
-  const send = (what: Order, sent: Draft = draft) => {
+  const send = (what: Order, sent: Draft = kept) => {
     setLast(what)
     // What is typed while the answer is on its way is the next song: it is neither cleared nor called a mistake.
     setTried(false)
     order.mutate(what, {
-      onSuccess: () => setDraft((now) => (now === sent ? { ...emptyDraft, model: now.model } : now)),
+      onSuccess: () => setDraft((now) => (now === sent ? { ...emptyDraft, provider: now.provider, count: now.count, model: now.model } : now)),
       // A field that is folded away must not hide its mistake.
       onError: (problem) => {
         if (problem instanceof ApiProblem && problem.fields.length > 0) setAdvanced(true)
@@ -182,6 +187,42 @@ export function Composer() {
                 )}
               </Field>
             )}
+            {providers.length > 1 && (
+              <Field label={t('detail.provider')}>
+                {(wire) => (
+                  <select
+                    {...wire}
+                    value={draft.provider}
+                    onChange={(event) => change({ provider: event.target.value as SongProvider, model: '' })}
+                    className="field"
+                  >
+                    {providers.map((id) => (
+                      <option key={id} value={id}>
+                        {SONG_PROVIDERS[id]}
+                      </option>
+                    ))}
+                  </select>
+                )}
+              </Field>
+            )}
+            {manyCounts && (
+              <Field label={t('create.count')}>
+                {(wire) => (
+                  <select
+                    {...wire}
+                    value={draft.count}
+                    onChange={(event) => change({ count: Number(event.target.value) })}
+                    className="field"
+                  >
+                    {COUNTS.map((n) => (
+                      <option key={n} value={n}>
+                        {t('count.songs', { n })}
+                      </option>
+                    ))}
+                  </select>
+                )}
+              </Field>
+            )}
             {models.length > 0 && (
               <Field label={t('create.model')} error={mistake('model')}>
                 {(wire) => (
@@ -241,7 +282,7 @@ export function Composer() {
 }
 
 const hasAdvanced = (draft: Draft) =>
-  draft.instrumental || [draft.title, draft.style, draft.lyrics, draft.model].some((value) => value !== '')
+  draft.instrumental || draft.provider !== emptyDraft.provider || [draft.title, draft.style, draft.lyrics, draft.model].some((value) => value !== '')
 
 /** What is left; said aloud only when it gets tight. */
 function Count(props: { used: number; limit: number }) {
@@ -266,6 +307,13 @@ function keptDraft(): Draft {
     return emptyDraft
   }
 }
+
+const providersOf = (known: Record<string, unknown> = {}): SongProvider[] =>
+  (Object.keys(SONG_PROVIDERS) as SongProvider[]).filter((id) => id in known)
+
+/** Who was chosen once may not be there any more. */
+const offered = (draft: Draft, [first, ...others]: SongProvider[]): Draft =>
+  first === undefined || [first, ...others].includes(draft.provider) ? draft : { ...draft, provider: first, model: '' }
 
 function modelNames(told: string[] | undefined, prices: { model?: string | null }[]): string[] {
   const priced = prices.flatMap((price) => (price.model && price.model !== '*' ? [price.model] : []))

@@ -35,6 +35,7 @@ export interface Wishes {
   lyrics?: string
   instrumental?: boolean
   model?: string
+  options?: Record<string, unknown>
 }
 
 export interface Generation {

@@ -45,7 +45,9 @@ export function Retries(props: { generation: Generation }) {
   const { generation } = props
   const act = useAct(generation.id)
   const navigate = useNavigate()
-  const price = priceOf(usePrices().data ?? [], generation.kind, wishesIn(generation).model)
+  const { kind, provider } = generation
+  const { model, options } = wishesIn(generation)
+  const price = priceOf(usePrices().data ?? [], { kind, provider, model, ...(typeof options?.n === 'number' && { results: options.n }) })
   const run = (what: Act) =>
     act.mutate(
       { act: what, key: crypto.randomUUID() },

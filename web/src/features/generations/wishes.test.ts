@@ -9,6 +9,12 @@ describe('what is sent for a song', () => {
     })
   })
 
+  it('Mureka is asked for as many songs as wanted, Suno never', () => {
+    const draft = { ...emptyDraft, prompt: 'x', count: 3 }
+    expect(orderOf({ ...draft, provider: 'mureka' }, 'k').body).toEqual({ provider: 'mureka', kind: 'song', prompt: 'x', options: { n: 3 } })
+    expect(orderOf(draft, 'k').body).toEqual({ provider: 'suno', kind: 'song', prompt: 'x' })
+  })
+
   it('an instrumental carries no lyrics that nobody would sing', () => {
     const { body } = orderOf({ ...emptyDraft, prompt: 'x', lyrics: 'la la', instrumental: true }, 'k')
     expect(body).toMatchObject({ instrumental: true })
@@ -21,6 +27,12 @@ describe('what is told before anything is sent', () => {
     expect(mistakesOf({ ...emptyDraft, prompt: 'ы'.repeat(500) })).toEqual({})
     expect(mistakesOf({ ...emptyDraft, prompt: 'ы'.repeat(501) })).toEqual({ prompt: { rule: 'too_long', n: 500 } })
     expect(mistakesOf({ ...emptyDraft, prompt: 'ы'.repeat(495), style: 'folk' })).toEqual({ prompt: { rule: 'too_long', n: 500 } })
+  })
+
+  it('of Mureka an idea may be longer, and own words need no title', () => {
+    const draft = { ...emptyDraft, provider: 'mureka' as const, prompt: 'x'.repeat(1024), lyrics: 'la' }
+    expect(mistakesOf(draft)).toEqual({})
+    expect(mistakesOf({ ...draft, prompt: 'x'.repeat(1025) })).toEqual({ prompt: { rule: 'too_long', n: 1024 } })
   })
 
   it('with own words the idea is not limited, but a title is needed', () => {
