@@ -9,10 +9,9 @@ const boardSchema = z.object({
   days: z.int().openapi({ description: 'Every file is read and hashed again within so many days' }),
   mbPerSec: z.int(),
   progress: z.object({
-    files: z.int(), bytes: z.int(),
-    current: z.int().openapi({ description: 'Read (or stored) within these days' }),
+    files: z.int().openapi({ description: 'Names of stored files; several may mean the same bytes' }), bytes: z.int(),
     due: z.int().openapi({ description: 'To be read now: two thirds of their time are over' }),
-    overdue: z.int(), oldestAt: time.nullable(), lastAt: time.nullable(),
+    overdue: z.int().openapi({ description: 'Not read within these days' }), oldestAt: time.nullable(), lastAt: time.nullable(),
   }),
   lastPass: z.object({ startedAt: time, endedAt: time, files: z.int(), bytes: z.int(), damaged: z.int(), orphans: z.int() }).nullable()
     .openapi({ description: 'The last comparison of all records with all files; daily' }),
@@ -39,7 +38,7 @@ export function fixityRoutes({ fixity, days, mbPerSec }: { fixity: Pick<Fixity, 
     return c.json({
       days, mbPerSec,
       progress: {
-        files: progress.files, bytes: progress.bytes, current: progress.current, due: progress.due, overdue: progress.overdue,
+        files: progress.files, bytes: progress.bytes, due: progress.due, overdue: progress.overdue,
         oldestAt: iso(progress.oldest), lastAt: iso(progress.last),
       },
       lastPass: pass && {

@@ -91,7 +91,7 @@ export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase 
       for (let last = ''; ; ) {
         const { rows } = await db.query<Listed>({
           name: 'recorded_files', values: [last],
-          text: `select blob_key as key, max(bytes) as bytes from reprise.files where blob_key > $1 group by blob_key order by blob_key limit ${PAGE}`,
+          text: `select * from reprise.stored_files_after($1, ${PAGE})`,
         })
         yield* rows
         if (rows.length < PAGE) return
@@ -143,9 +143,9 @@ export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase 
     async board() {
       const [{ rows: [progress] }, { rows: passes }, { rows: open }, { rows: findings }] = await Promise.all([
         db.query<Record<string, any>>(
-          `select count(*) as files, coalesce(sum(bytes), 0)::bigint as bytes, count(*) filter (where at > reprise.now() - $1 * interval '1 day') as current,
-             count(*) filter (where at <= reprise.now() - $2 * interval '1 day') as due, count(*) filter (where at <= reprise.now() - $1 * interval '1 day') as overdue,
-             min(at) as oldest, max(checked_at) as last from (select max(bytes) as bytes, min(coalesce(checked_at, created_at)) as at, max(checked_at) as checked_at from reprise.files group by blob_key) f`, [days, days * DUE]),
+          `select count(*) as files, coalesce(sum(f.bytes), 0)::bigint as bytes, count(*) filter (where f.at <= n.at - $2 * interval '1 day') as due,
+             count(*) filter (where f.at <= n.at - $1 * interval '1 day') as overdue, min(f.at) as oldest, max(f.checked_at) as last
+           from (select reprise.now() as at) n, (select bytes, checked_at, coalesce(checked_at, created_at) as at from reprise.files) f`, [days, days * DUE]),
         db.query<Record<string, any>>('select * from reprise.fixity_passes where ended_at is not null order by id desc limit 1'),
         openFindings().then((rows) => ({ rows })),
         db.query<Record<string, any>>(

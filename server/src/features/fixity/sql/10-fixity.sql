@@ -22,3 +22,9 @@ begin
   end loop;
   return null;
 end $$;
+
+-- The stored files after this key, in the order of their keys' bytes: a page of all of them.
+create or replace function reprise.stored_files_after(p_key text, p_limit int) returns table (key text, bytes bigint) language sql stable
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashagg = off as $$
+  select f.blob_key, max(f.bytes) from reprise.files f where f.blob_key > p_key group by f.blob_key order by f.blob_key limit p_limit
+$$;
