@@ -48,6 +48,11 @@ const routes = [
     path: '/wallet',
     component: lazyRouteComponent(() => import('../features/wallet/wallet-page.tsx'), 'WalletPage'),
   }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/operator/archive',
+    component: lazyRouteComponent(() => import('../features/archive/archive-page.tsx'), 'ArchivePage'),
+  }),
 ] as const
 
 export const router = createRouter({

@@ -1,5 +1,5 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { Coins, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
+import { Archive, Coins, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
 import { useEffect, useRef, type ReactNode } from 'react'
 import { restorePlayer } from '../features/tracks/player.ts'
 import { PlayerBar } from '../features/tracks/player-bar.tsx'
@@ -15,16 +15,25 @@ import { RepeatSign } from '../ui/repeat-sign.tsx'
 import { serverAway, signedOut } from './api.ts'
 import { liveState, useLive } from './live.ts'
 import { useBalance, useInfo } from './queries.ts'
-import { closeSession } from './session.ts'
+import { closeSession, isOperator, useUser } from './session.ts'
 import { setTheme, theme, THEMES } from './theme.ts'
 import { useValue } from './value-store.ts'
 
-const PLACES: { to: string; key: Key; icon: ReactNode }[] = [
+interface Place {
+  to: string
+  key: Key
+  icon: ReactNode
+}
+
+const PLACES: Place[] = [
   { to: '/', key: 'nav.create', icon: <SquarePen size={20} aria-hidden /> },
   { to: '/library', key: 'nav.library', icon: <Library size={20} aria-hidden /> },
   { to: '/channels', key: 'nav.channels', icon: <Radio size={20} aria-hidden /> },
   { to: '/wallet', key: 'nav.wallet', icon: <Coins size={20} aria-hidden /> },
 ]
+
+/** Seen by operators only. */
+const OPERATOR_PLACES: Place[] = [...PLACES, { to: '/operator/archive', key: 'nav.archive', icon: <Archive size={20} aria-hidden /> }]
 
 /** The frame around every page: where one is, what one has, how live it is, and the player. */
 export function Shell() {
@@ -41,7 +50,7 @@ export function Shell() {
     // Another page begins at its beginning for those who do not see it, too.
     if (before.current !== path) document.getElementById('content')?.focus({ preventScroll: true })
     before.current = path
-    const place = PLACES.find((one) => one.to === path)
+    const place = OPERATOR_PLACES.find((one) => one.to === path)
     document.title = place ? `${t(place.key)} · Reprise` : 'Reprise'
   }, [path, t])
 
@@ -81,7 +90,7 @@ export function Shell() {
       {inside && (
         <div className="fixed inset-x-0 bottom-0 z-20 pb-[env(safe-area-inset-bottom)] max-md:bg-sheet">
           <PlayerBar />
-          <Places tabs className="grid grid-cols-4 border-t border-line bg-sheet md:hidden" />
+          <Places tabs className="grid auto-cols-fr grid-flow-col border-t border-line bg-sheet md:hidden" />
         </div>
       )}
     </>
@@ -90,9 +99,10 @@ export function Shell() {
 
 function Places(props: { className: string; tabs?: boolean }) {
   const { t } = useI18n()
+  const places = isOperator(useUser()) ? OPERATOR_PLACES : PLACES
   return (
     <nav aria-label={t('nav.main')} className={props.className}>
-      {PLACES.map((place) => (
+      {places.map((place) => (
         <Link
           key={place.to}
           to={place.to}

@@ -1,5 +1,5 @@
 import { Link, useSearch } from '@tanstack/react-router'
-import { Download, Search, Trash2 } from 'lucide-react'
+import { Download, FolderDown, Search, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { clockText, momentText } from '../../app/time.ts'
 import { problemText } from '../../app/problem-text.ts'
@@ -17,7 +17,7 @@ import type { Playable } from './player.ts'
 import { fileName } from './track-row.tsx'
 import { KeepingNote } from './keeping-note.tsx'
 import { RetryDownload } from './retry-download-button.tsx'
-import { downloadUrl, isUnsaved, useDeleteTrack, useTracks, type Track } from './tracks.ts'
+import { downloadUrl, exportUrl, isUnsaved, useDeleteTrack, useTracks, type Track } from './tracks.ts'
 
 export function LibraryPage() {
   const i18n = useI18n()
@@ -41,17 +41,25 @@ export function LibraryPage() {
       <div className="mb-5 flex flex-wrap items-center justify-between gap-3">
         <h1 className="text-2xl font-semibold tracking-tight">{t('library.title')}</h1>
         {all.length > 0 && (
-          <label className="relative w-full sm:w-64">
-            <span className="sr-only">{t('library.search')}</span>
-            <Search size={16} aria-hidden className="absolute top-1/2 left-3 -translate-y-1/2 text-soft" />
-            <input
-              type="search"
-              value={words}
-              onChange={(event) => setWords(event.target.value)}
-              placeholder={t('library.search')}
-              className="field pl-9"
-            />
-          </label>
+          <div className="flex w-full items-center gap-2 sm:w-auto">
+            {exportUrl() && (
+              <a href={exportUrl()} download title={t('library.exportHint')} className={buttonLook('plain', 'order-last shrink-0 max-sm:min-h-10.5 sm:order-none')}>
+                <FolderDown size={16} aria-hidden />
+                <span className="max-sm:sr-only">{t('library.export')}</span>
+              </a>
+            )}
+            <label className="relative min-w-0 flex-1 sm:w-64">
+              <span className="sr-only">{t('library.search')}</span>
+              <Search size={16} aria-hidden className="absolute top-1/2 left-3 -translate-y-1/2 text-soft" />
+              <input
+                type="search"
+                value={words}
+                onChange={(event) => setWords(event.target.value)}
+                placeholder={t('library.search')}
+                className="field pl-9"
+              />
+            </label>
+          </div>
         )}
       </div>
       {sought && <SoughtTrack key={sought} id={sought} onDelete={setDoomed} />}

@@ -39,9 +39,9 @@ export function PlayerBar() {
       aria-label={t('player.label')}
       className="border-t border-line bg-sheet/95 shadow-[0_-8px_30px_-20px_rgb(0_0_0/0.4)] backdrop-blur"
     >
-      <div className="mx-auto flex max-w-6xl flex-wrap items-center gap-x-3 gap-y-1 px-3 py-2 sm:flex-nowrap sm:px-5">
+      <div className={`mx-auto flex max-w-6xl flex-wrap items-center gap-x-3 gap-y-1 px-3 py-2 sm:px-5 ${state.error ? '' : 'sm:flex-nowrap'}`}>
         <Cover seed={now.id} src={now.coverUrl} className="size-11 rounded-lg" />
-        <div className="min-w-0 flex-1 sm:w-44 sm:flex-none">
+        <div className={`min-w-0 flex-1 ${state.error ? '' : 'sm:w-44 sm:flex-none'}`}>
           <Title what={now} />
           <Times about={about(state, t) ?? now.subtitle} />
         </div>

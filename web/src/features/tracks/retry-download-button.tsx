@@ -20,9 +20,9 @@ export function RetryDownload(props: { id: string; title: string; className?: st
         aria-disabled={busy}
         aria-describedby={now ? `retry-${props.id}` : undefined}
         onClick={() => void retryDownload(props.id)}
-        className={buttonLook('plain')}
+        className={buttonLook('plain', 'text-left')}
       >
-        {busy ? <LoaderCircle size={16} className="animate-spin" aria-hidden /> : <RotateCw size={16} aria-hidden />}
+        {busy ? <LoaderCircle size={16} className="shrink-0 animate-spin" aria-hidden /> : <RotateCw size={16} className="shrink-0" aria-hidden />}
         {t('track.retryDownload')}
         <span className="sr-only">: {props.title}</span>
       </button>

@@ -35,7 +35,10 @@ export function SoughtTrack(props: { id: string; onDelete: (track: Track) => voi
   const what = playableOf(track, { title })
   return (
     <section aria-label={t('library.sought')} className="sheet mb-6 flex items-start gap-3 p-3 sm:gap-4 sm:p-4">
-      <Cover seed={track.id} src={track.coverUrl} className="size-16 rounded-xl sm:size-24" />
+      <div className="relative">
+        <Cover seed={track.id} src={track.coverUrl} className="size-20 rounded-xl sm:size-28" />
+        {what && <PlayButton what={what} queue={[what]} className="absolute right-1.5 bottom-1.5 shadow-lg" />}
+      </div>
       <div className="min-w-0 flex-1">
         <p className="text-xs text-soft">{t('library.sought')}</p>
         <h2 className="leading-snug font-semibold">
@@ -57,8 +60,7 @@ export function SoughtTrack(props: { id: string; onDelete: (track: Track) => voi
         <KeepingNote track={track} className="mt-2" />
         {isUnsaved(track) && <RetryDownload id={track.id} title={title} className="mt-2" />}
       </div>
-      <div className="flex flex-col-reverse items-end gap-1 sm:flex-row sm:items-center">
-        {what && <PlayButton what={what} queue={[what]} />}
+      <div className="-mt-1 -mr-1 flex flex-col-reverse sm:flex-row">
         <IconButton label={t('track.delete', { title })} onClick={() => props.onDelete(track)}>
           <Trash2 size={17} aria-hidden />
         </IconButton>

@@ -25,7 +25,7 @@ export function TrackRow(props: { track: Track; name: string; what?: Playable; q
           {!track.audioUrl && track.previewUrl ? <span>{t('gen.preview')} ·</span> : null}
           {isStored(track) ? (
             <ShieldCheck size={14} className="text-accent" role="img" aria-label={t('track.stored')} />
-          ) : (
+          ) : isUnsaved(track) ? null : (
             <span className="animate-breathe">{t('track.saving')}</span>
           )}
         </p>

@@ -40,6 +40,9 @@ export function downloadUrl(track: Track): string | undefined {
   return bearer() || !isStored(track) ? track.audioUrl : `/api/tracks/${encodeURIComponent(track.id)}/audio?download=1`
 }
 
+/** The whole library as one ZIP. A pasted token cannot travel with a link. */
+export const exportUrl = (): string | undefined => (bearer() ? undefined : '/api/export')
+
 export const getTrack = (id: string) => api<Track>(`/api/tracks/${encodeURIComponent(id)}`)
 
 const isBeingSaved = (track: Track) => isUnsaved(track) && track.saving !== 'gone' && track.saving !== 'resting'
