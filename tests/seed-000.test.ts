@@ -116,6 +116,15 @@ describe('generate-mureka-track', () => {
     await completed(keyed.body.data.generation_id)
   })
 
+  it('its addresses follow the public address', async () => {
+    const id = await generate()
+    const { result_url: before } = await completed(id)
+    await reprise.wired.rememberBase('https://songs.example.org')
+    expect((await rowOf(id)).result_url).toBe(before.replace(reprise.url, 'https://songs.example.org'))
+    await reprise.wired.rememberBase(reprise.url)
+    expect((await rowOf(id)).result_url).toBe(before)
+  })
+
   it('refusals say why in the seed’s form and leave nothing behind', async () => {
     const poor = await reprise.user('poor', 3)
     const count = async () => (await reprise.database.db.query('select from public.ai_generations where user_id = $1', [poor.id])).rowCount
@@ -223,6 +232,21 @@ describe('download-and-save-track', () => {
     const answer = await invoke('download-and-save-track', { generation_id: id, external_url: result.provider_url })
     expect(answer.status).toBe(200)
     expect(await hashOf(answer.body.data.local_audio_url)).toBe(result.sha256)
+  })
+
+  it('a song whose download waits for its next try is fetched at once when somebody asks, and once for twenty', async () => {
+    simulator.control.addFault({ fault: 'file-404@0', match: 'not yet there' })
+    const id = await generate({ prompt: 'not yet there' })
+    const tried = () => reprise.database.db.query<any>(`select tries, source_url from reprise.results where generation_id = $1 and role = 'final' and index = 0`, [id])
+    const { rows: [{ source_url: url }] } = await until(tried, ({ rows }) => rows[0]?.tries > 0)
+    expect(await rowOf(id)).toMatchObject({ status: 'processing', metadata: { results: expect.arrayContaining([expect.objectContaining({ index: 0, provider_url: url, local_storage_path: null })]) } })
+    simulator.control.clearFaults()
+    const asked = () => simulator.control.log().filter(({ path, method }) => method === 'GET' && url.endsWith(path)).length
+    const before = asked()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => invoke('download-and-save-track', { generation_id: id, external_url: url })))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+    expect(asked()).toBeLessThanOrEqual(before + 1)
+    expect(await hashOf(answers[0]!.body.data.local_audio_url)).toBe((await completed(id)).metadata.results[0].sha256)
   })
 
   it('refuses what does not fit: no id, disagreeing ids, another address, nobody signed in', async () => {
@@ -345,6 +369,18 @@ describe('a generation of the team’s own function, finished but never download
     expect(tracks).toHaveLength(1)
     expect(new Set(answers.map(({ rows }) => rows[0].track))).toEqual(new Set([tracks[0].id]))
     expect(tracks[0]).toMatchObject({ project_id: project, artist_id: artist })
+  })
+})
+
+describe('without a key of Mureka', () => {
+  it('generating says which key is missing', async () => {
+    const bare = await startHarness({ providers: [], workers: false })
+    try {
+      const { token } = await bare.user('early')
+      expect(await bare.call('POST', '/functions/v1/generate-mureka-track', { token, body: ask })).toMatchObject({ status: 503, body: { success: false, error: expect.any(String), code: 'MUREKA_API_KEY_NOT_CONFIGURED' } })
+    } finally {
+      await bare.close()
+    }
   })
 })
 

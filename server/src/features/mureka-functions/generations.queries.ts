@@ -105,6 +105,8 @@ export function createGenerationQueries({ db, schema }: { db: Database; schema: 
 
     /** A title for a song of a generation, the first time that one is told. */
     async nameSong(generationId: string, index: number, title: string, on: Queryable): Promise<void> {
+      // Songs are locked before their generation, as by whoever stores them.
+      await on.query(`select from "${schema}".tracks where generation_id = $1 order by id for no key update`, [generationId])
       const { rowCount } = await on.query(
         `update ${generations} set metadata = metadata || jsonb_build_object('titles', coalesce(metadata -> 'titles', '{}') || jsonb_build_object($2::text, $3::text))
          where id = $1 and metadata -> 'titles' -> $2::text is null`, [generationId, String(index), title])

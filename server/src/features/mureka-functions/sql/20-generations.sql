@@ -228,11 +228,12 @@ begin
     raise exception 'generation % does not exist', p_generation_id using errcode = 'no_data_found';
   end if;
   if p_project_id is not null or p_artist_id is not null then
-    -- Songs before their generation, as whoever stores them.
-    update ${COMPAT_SCHEMA}.tracks t set project_id = coalesce(p_project_id, t.project_id), artist_id = coalesce(p_artist_id, t.artist_id), updated_at = reprise.now()
-      where t.generation_id = p_generation_id and t.deleted_at is null;
+    -- Songs are locked before their generation, as by whoever stores them; one that comes meanwhile takes it from there.
+    perform from ${COMPAT_SCHEMA}.tracks t where t.generation_id = p_generation_id order by t.id for no key update;
     update ${COMPAT_SCHEMA}.ai_generations g set updated_at = reprise.now(),
       metadata = g.metadata || jsonb_strip_nulls(jsonb_build_object('project_id', p_project_id, 'artist_id', p_artist_id)) where g.id = p_generation_id;
+    update ${COMPAT_SCHEMA}.tracks t set project_id = coalesce(p_project_id, t.project_id), artist_id = coalesce(p_artist_id, t.artist_id), updated_at = reprise.now()
+      where t.generation_id = p_generation_id and t.deleted_at is null;
   end if;
   if not exists (select from reprise.generations g where g.id = p_generation_id) then perform reprise.make_tracks(p_generation_id); end if;
   return (select t.id from ${COMPAT_SCHEMA}.tracks t where t.generation_id = p_generation_id and t.deleted_at is null order by t.track_variant limit 1);
