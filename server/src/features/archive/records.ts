@@ -33,12 +33,6 @@ export interface Kept {
   sourceUrl: string | null
 }
 
-/** How a run ended that did not archive the track. `told`: the owner was told now, for the first time. */
-export interface Failure {
-  last: boolean
-  told: boolean
-}
-
 const MAX_TRIES = 3
 const RETRY_MS = 5_000
 /** After that long past its time nobody has the file any more; milliseconds. */
@@ -147,22 +141,25 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
         [trackId, fence, node, seconds])
     },
 
-    /**
-     * Three tries, 5 and 10 s apart; then the job has failed, the owner is told (once for each track), and the next run
-     * is tomorrow's, or sooner when the provider deletes sooner.
-     * @param final that trying again at once cannot help
-     */
-    async fail(claim: Claim, error: string, final: boolean): Promise<Failure | null> {
+    /** Three tries, 5 and 10 s apart. False when that was the last one, and then nothing is written; null when the claim is lost. */
+    async retry(claim: Claim, error: string): Promise<boolean | null> {
       return db.transaction(async (tx) => {
         const work = await hold(tx, claim)
         if (!work) return null
         const tries = work.tries + 1
-        if (!final && tries < MAX_TRIES) {
-          await tx.query(
-            `update reprise.archivals set tries = $2, last_error = $3, next_at = reprise.now() + $4 * interval '1 millisecond', lease_owner = null, lease_until = null where track_id = $1`,
-            [work.trackId, tries, error, RETRY_MS * tries])
-          return { last: false, told: false }
-        }
+        if (tries >= MAX_TRIES) return false
+        await tx.query(
+          `update reprise.archivals set tries = $2, last_error = $3, next_at = reprise.now() + $4 * interval '1 millisecond', lease_owner = null, lease_until = null where track_id = $1`,
+          [work.trackId, tries, error, RETRY_MS * tries])
+        return true
+      })
+    },
+
+    /** The job has failed; the owner is told, once for each track. The next run is tomorrow's, or sooner when the provider deletes sooner. */
+    async fail(claim: Claim, error: string): Promise<void> {
+      await db.transaction(async (tx) => {
+        const work = await hold(tx, claim)
+        if (!work) return
         const { rows: [row] } = await tx.query<{ noticed_at: Date | null }>(
           `update reprise.archivals a set tries = 0, last_error = $2, lease_owner = null, lease_until = null,
              next_at = case
@@ -172,10 +169,9 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
            from (select ((date_trunc('day', reprise.now() at time zone 'UTC' - interval '3 hours') + interval '27 hours') at time zone 'UTC') as run) n
            where a.track_id = $1 returning a.noticed_at`, [work.trackId, error])
         await endJobs(tx, work.trackId, 'failed', error)
-        if (row!.noticed_at) return { last: true, told: false }
+        if (row!.noticed_at) return
         await tx.query('update reprise.archivals set noticed_at = reprise.now() where track_id = $1', [work.trackId])
         await tell(tx, work)
-        return { last: true, told: true }
       })
     },
 

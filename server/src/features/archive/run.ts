@@ -66,14 +66,15 @@ export function createRun({ db, records, blobs, obtain, base, urlOf, guard, logg
       return
     }
     const told = faults.map(({ role, error }) => `${role}: ${error.message}`).join('; ')
-    const ended = await records.fail(work, told, faults.every(({ error }) => error.final))
-    if (ended?.last) logger.error({ trackId: work.trackId, error: told }, 'ALERT: a track could not be archived')
+    if (!faults.every(({ error }) => error.final) && (await records.retry(work, told)) !== false) return
+    logger.error({ trackId: work.trackId, error: told }, 'ALERT: a track could not be archived')
+    await records.fail(work, told)
   }
 
   /** Somebody says that it is archived: every file is looked at where the row says it lies. */
   async function look(work: Work, signal: AbortSignal): Promise<void> {
     const ours = await base()
-    const missing: { role: Role; why: string }[] = []
+    const missing: { role: Role; error: SaveRefused }[] = []
     for (const role of ROLES) {
       const url = work.stored[role]
       if (!url) continue
@@ -84,14 +85,16 @@ export function createRun({ db, records, blobs, obtain, base, urlOf, guard, logg
         await records.keep(work, role, url, file)
       } catch (error) {
         if (signal.aborted) return
-        missing.push({ role, why: refusal(error, work, role).message })
+        missing.push({ role, error: refusal(error, work, role) })
       }
     }
     if (missing.length === 0) {
       await records.finish(work)
       return
     }
-    const error = `said to be archived, but ${missing.map(({ role, why }) => `${role}: ${why}`).join('; ')}`
+    const error = `said to be archived, but ${missing.map(({ role, error: { message } }) => `${role}: ${message}`).join('; ')}`
+    // The team's store may be out of reach for a moment: nobody is told that a song is lost because of that.
+    if (!missing.every((one) => one.error.final) && (await records.retry(work, error)) !== false) return
     logger.error({ trackId: work.trackId, error }, 'ALERT: a track is not archived as somebody said')
     await records.takeBack(work, missing.map(({ role }) => role), error)
   }

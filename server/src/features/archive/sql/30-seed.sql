@@ -25,10 +25,10 @@ create or replace view ${COMPAT_SCHEMA}.archive_statistics with (security_barrie
       (select count(*) from ${COMPAT_SCHEMA}.tracks where archived_to_storage and deleted_at is null) - q.unverified as archived,
       q.unverified, q.pending, q.urgent, q.expired
     from (select count(*) filter (where a.claimed_done) as unverified,
-        count(*) filter (where not a.claimed_done and a.expires_at > reprise.now()) as pending,
-        count(*) filter (where not a.claimed_done and a.expires_at > reprise.now() and a.expires_at <= reprise.now() + interval '2 days') as urgent,
-        count(*) filter (where not a.claimed_done and a.expires_at <= reprise.now()) as expired
-      from reprise.archivals a) q) counts;
+        count(*) filter (where not a.claimed_done and a.expires_at > clock.time) as pending,
+        count(*) filter (where not a.claimed_done and a.expires_at > clock.time and a.expires_at <= clock.time + interval '2 days') as urgent,
+        count(*) filter (where not a.claimed_done and a.expires_at <= clock.time) as expired
+      from reprise.archivals a, (select reprise.now() as time offset 0) clock) q) counts;  -- the clock is asked once, not for each row
 comment on view ${COMPAT_SCHEMA}.archive_statistics is 'reprise';
 
 -- After a manual upload. The addresses are set at once, as the seed says; that the bytes are there is looked at within
