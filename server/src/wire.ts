@@ -18,6 +18,7 @@ import { exportRoutes } from './features/export/export.routes.ts'
 import { createLibrary } from './features/export/library.ts'
 import { createFixity } from './features/fixity/fixity.ts'
 import { fixityRoutes, watchFixity } from './features/fixity/fixity.routes.ts'
+import { recordFiles } from './features/fixity/record-files.listener.ts'
 import { createFixityRecords } from './features/fixity/records.ts'
 import { createAccept } from './features/generations/accept.ts'
 import { callbackAddress } from './features/generations/callback-address.ts'
@@ -151,7 +152,7 @@ export async function wire(options: WireOptions) {
       return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
     },
     // Money first, then tracks, then the seeds' tables: all in the transaction of the move.
-    listeners: [settleMoves, followTracks(schema, baseAddress), followMusicClips(logger), followMurekaFunctions],
+    listeners: [settleMoves, followTracks(schema, baseAddress), followMusicClips(logger), followMurekaFunctions, recordFiles],
   })
 
   const ledger = createLedger({ db })
