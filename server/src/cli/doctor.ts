@@ -6,7 +6,9 @@ import { createDatabase, type Queryable } from '../database/pool.ts'
 import { callbackAddress } from '../features/generations/callback-address.ts'
 import { SCHEDULES } from '../features/operations/maintenance.ts'
 import { createLogger } from '../kernel/logger.ts'
-import { createProviderFetch } from '../providers/provider-fetch.ts'
+import { createProviderFetch, type ProviderFetch } from '../providers/provider-fetch.ts'
+import { createMureka } from '../providers/mureka/mureka.ts'
+import type { Provider } from '../providers/provider.ts'
 import { createReplicate } from '../providers/replicate/replicate.ts'
 import { createSuno } from '../providers/suno/suno.ts'
 import { createDiskStore } from '../storage/disk/disk-store.ts'
@@ -22,7 +24,7 @@ type Config = Values<typeof allSettings>
 
 /** Looks at everything that Reprise depends on and says in a sentence each how it stands. Changes nothing. */
 export async function doctor(config: Config, databaseUrl: () => string): Promise<Finding[]> {
-  const looks = [lookAtDatabase(databaseUrl), lookAtProvider(config), lookAtReplicate(config), lookAtAddress(config), lookAtFiles(config), lookAtIdentity(config)]
+  const looks = [lookAtDatabase(databaseUrl), lookAtProvider(config), lookAtMureka(config), lookAtReplicate(config), lookAtAddress(config), lookAtFiles(config), lookAtIdentity(config)]
   return (await Promise.all(looks)).flat()
 }
 
@@ -80,13 +82,22 @@ async function lookAtSchedules(db: Queryable): Promise<Finding[]> {
 }
 
 async function lookAtProvider(config: Config): Promise<Finding[]> {
+  if (!config.sunoApiKey && (config.murekaApiKey || config.replicateApiToken) && config.demo !== 'on') return [note('suno', 'SUNO_API_KEY is not set: songs can be asked of the other providers only')]
   if (!config.sunoApiKey) return [config.databaseUrl || config.demo === 'off' ? bad('suno', 'SUNO_API_KEY is not set: requests for songs are refused') : note('suno', 'no key: the demo provider is used')]
+  return lookAtCredits('suno', config.sunoBaseUrl!, (fetch) => createSuno({ apiKey: config.sunoApiKey!, baseUrl: config.sunoBaseUrl!, fetch, model: config.sunoModel, rate: config.sunoRate }))
+}
+
+async function lookAtMureka({ murekaApiKey: apiKey, murekaBaseUrl: baseUrl }: Config): Promise<Finding[]> {
+  return apiKey ? lookAtCredits('mureka', baseUrl!, (fetch) => createMureka({ apiKey, baseUrl: baseUrl!, fetch })) : []
+}
+
+async function lookAtCredits(name: string, baseUrl: string, create: (fetch: ProviderFetch) => Provider): Promise<Finding[]> {
   const http = createProviderFetch()
   try {
-    const suno = createSuno({ apiKey: config.sunoApiKey, baseUrl: config.sunoBaseUrl!, fetch: http.fetch, model: config.sunoModel, rate: config.sunoRate })
-    const credits = await suno.credits!(AbortSignal.timeout(15_000))
-    if (credits === null) return [bad('suno', `${config.sunoBaseUrl} did not tell its credits: wrong key, wrong address (http instead of https?) or out of reach`)]
-    return [credits.amount > 0 ? good('suno', `${credits.amount} ${credits.unit}`) : bad('suno', 'no credits are left')]
+    const credits = await create(http.fetch).credits!(AbortSignal.timeout(15_000))
+    if (credits === null) return [bad(name, `${baseUrl} did not tell its credits: wrong key, wrong address (http instead of https?) or out of reach`)]
+    const atOnce = credits.concurrency ? `, ${credits.concurrency} tasks at once` : ''
+    return [credits.amount > 0 ? good(name, `${credits.amount} ${credits.unit}${atOnce}`) : bad(name, 'no credits are left')]
   } finally {
     await http.close()
   }
