@@ -15,13 +15,16 @@ interface Things {
   channel: string
   job: string
   file: string
+  /** Of Mureka, with its first song's address. */
+  mureka: string
+  murekaUrl: string
 }
 interface Case {
   /** Status for each role, by one of the rules below. */
   expected: Record<Role, number>
   needs?: (keyof Things)[]
   path?: (things: Things) => string
-  body?: unknown
+  body?: unknown | ((things: Things) => unknown)
   headers?: (role: Role) => Record<string, string>
 }
 
@@ -33,6 +36,8 @@ const mine = (status: number) => ({ ...everybody(status), ...UNKNOWN })
 const owned = (status: number) => ({ ...mine(status), stranger: 404 })
 /** One thing of the owner's that even operators leave alone: settings, and what would cost somebody tokens. */
 const ownedOnly = (status: number) => ({ ...owned(status), operator: 404, service: 404 })
+/** The seeds' functions: for the owner, and for the service role, which names nobody. */
+const named = (status: number) => ({ ...owned(status), operator: 404 })
 const operators = (status: number) => ({ ...mine(status), stranger: 403, owner: 403 })
 
 const song = { provider: 'suno', kind: 'song', prompt: 'for the matrix' }
@@ -78,6 +83,16 @@ const CASES: Record<string, Case> = {
     headers: (role): Record<string, string> => (role === 'service' ? { 'x-user-id': stableUuid('test user owner') } : {}),
   },
   'GET /api/music-clips/jobs/:jobId': { expected: owned(200), ...at('/api/music-clips/jobs/{id}', 'job') },
+  'GET /api/archive': { expected: operators(200) },
+  'POST /api/archive/{trackId}': { expected: operators(202), ...at('/api/archive/{id}', 'track') },
+  'POST /functions/v1/archive-tracks': { expected: { ...operators(200), operator: 403 }, body: {} },
+  // the service role must say for whom
+  'POST /functions/v1/generate-mureka-track': { expected: { ...mine(202), service: 400 }, body: { prompt: 'for the matrix' } },
+  'POST /functions/v1/get-mureka-task-status': { expected: named(200), needs: ['mureka'], body: ({ mureka }: Things) => ({ generation_id: mureka }) },
+  'POST /functions/v1/save-mureka-generation': { expected: named(200), needs: ['mureka'], body: ({ mureka }: Things) => ({ generationId: mureka, trackData: {} }) },
+  'POST /functions/v1/download-and-save-track': {
+    expected: named(200), needs: ['mureka'], body: ({ mureka, murekaUrl }: Things) => ({ generation_id: mureka, external_url: murekaUrl }),
+  },
   'POST /api/webhooks/replicate': { expected: everybody(200), body: { id: 'nobodyknows', status: 'succeeded' } },
   'POST /api/webhooks/suno/music': { expected: everybody(200), body: { code: 200, data: { callbackType: 'complete', task_id: 'nobody-knows' } } },
   'GET /storage/v1/object/public/:bucket/:path{.+}': { expected: everybody(200), ...at('{id}', 'file') },
@@ -97,7 +112,7 @@ describe('who may do what, for every route, role and owner', () => {
   let served: string[]
 
   beforeAll(async () => {
-    reprise = await startHarness()
+    reprise = await startHarness({ mureka: true })
     const owner = await reprise.user('owner', 100_000)
     const stranger = await reprise.user('stranger', 100_000)
     const sign = (claims: Record<string, unknown>, secret = JWT_SECRET) => signToken(claims, { secret, clock: systemClock })
@@ -146,9 +161,10 @@ describe('who may do what, for every route, role and owner', () => {
     const [method, pattern] = name.split(' ') as [string, string]
     const leaving = new AbortController()
     const token = tokens[role]
+    const body = typeof one.body === 'function' ? one.body(things) : one.body
     const response = await fetch(reprise.url + (one.path?.(things) ?? pattern), {
-      method, signal: leaving.signal, body: one.body === undefined ? undefined : JSON.stringify(one.body),
-      headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(one.body ? { 'content-type': 'application/json' } : {}), ...one.headers?.(role) },
+      method, signal: leaving.signal, body: body === undefined ? undefined : JSON.stringify(body),
+      headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body ? { 'content-type': 'application/json' } : {}), ...one.headers?.(role) },
     })
     const text = response.status >= 400 ? await response.text() : ''
     leaving.abort()
@@ -158,7 +174,7 @@ describe('who may do what, for every route, role and owner', () => {
   /** What the same role hears about a thing that never was: it must be the very same. */
   async function missing(name: string, one: Case, role: Role): Promise<string> {
     const nothing = '00000000-0000-4000-8000-000000000000'
-    const things = { generation: nothing, openGeneration: nothing, track: nothing, channel: nothing, job: nothing, file: '/storage/v1/object/public/tracks-audio/nothing' }
+    const things = { generation: nothing, openGeneration: nothing, track: nothing, channel: nothing, job: nothing, file: '/storage/v1/object/public/tracks-audio/nothing', mureka: nothing, murekaUrl: 'https://cdn.mureka.ai/nothing.mp3' }
     // An unknown id may be imported: what a GET says is what a PUT must say about somebody else's.
     if (name === 'PUT /api/channels/{id}') return withoutIds((await ask('GET /api/channels/{id}', { ...one, body: undefined }, role, things)).text, things)
     return withoutIds((await ask(name, one, role, things)).text, things)
@@ -177,12 +193,22 @@ describe('who may do what, for every route, role and owner', () => {
     return reprise.settled(asked.body.id, owner(), (generation) => generation.state === 'complete')
   }
 
+  let murekaSong: Promise<Pick<Things, 'mureka' | 'murekaUrl'>> | null = null
+  async function finishedMurekaSong() {
+    const asked = await reprise.call('POST', '/functions/v1/generate-mureka-track', { token: tokens.owner, body: { prompt: 'kept for the matrix' } })
+    const mureka = asked.body.data.generation_id as string
+    await reprise.settled(mureka, owner())
+    const { rows } = await reprise.database.db.query<{ url: string }>(`select source_url as url from reprise.results where generation_id = $1 and role = 'final' and index = 0`, [mureka])
+    return { mureka, murekaUrl: rows[0]!.url }
+  }
+
   async function make(needs: (keyof Things)[]): Promise<Things> {
-    const things: Things = { generation: '', openGeneration: '', track: '', channel: '', job: '', file: '' }
+    const things: Things = { generation: '', openGeneration: '', track: '', channel: '', job: '', file: '', mureka: '', murekaUrl: '' }
     const call = (path: string, body: unknown) => reprise.call('POST', path, { token: tokens.owner, body })
     for (const need of needs) {
       if (need === 'generation') things.generation = (await (finished ??= finishedSong())).id
       if (need === 'file') things.file = new URL((await (finished ??= finishedSong())).tracks[0].audioUrl).pathname
+      if (need === 'mureka') Object.assign(things, await (murekaSong ??= finishedMurekaSong()))
       if (need === 'openGeneration') things.openGeneration = (await call('/api/generations', { ...song, prompt: '[[fault:never-finishes]] open' })).body.id
       if (need === 'track') things.track = (await finishedSong()).tracks[0].id
       if (need === 'channel' || need === 'job') things.channel = (await call('/api/channels', channel)).body.id

@@ -11,7 +11,7 @@ const route = createRoute({
   description: 'A BagIt 1.0 bag (RFC 8493): every file byte for byte, a JSON for each track, SHA-256 manifests; what is missing is listed in `data/missing.json`. A file that turns out damaged on its way breaks the connection. An operator may name another user.',
   request: { query: z.object({ userId: z.string().min(1).max(320).optional() }) },
   responses: {
-    200: { description: 'The ZIP', content: { 'application/zip': { schema: z.string().openapi({ format: 'binary' }) } } },
+    200: { description: 'The ZIP', content: { 'application/zip': { schema: z.string() } } },
     ...problemResponses('unauthorized', 'not_found', 'validation_failed', 'too_many_requests', 'storage_failed'),
   },
 })
