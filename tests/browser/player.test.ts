@@ -69,6 +69,33 @@ describe('a song that does not play', () => {
     expect(await player().getByRole('alert').count()).toBe(0)
   }, 60_000)
 
+  it('broken with us and refused by its provider: one click has our server put our copy right, and it plays', async () => {
+    await page.route(`${reprise.simulator.url}/**`, (route) => route.fulfill({ status: 403 }))
+    await page.goto(`${reprise.url}/library?track=${made.tracks[0].id}`)
+    await page.getByRole('region', { name: 'The song of your notice' }).getByRole('button', { name: /^play/i }).click()
+    await player().getByRole('alert').getByText(/puts our copy right/).waitFor()
+    await player().getByRole('button', { name: /Retry download/ }).click()
+    await expect.poll(() => sound(page), { timeout: 20_000 }).toMatchObject({ paused: false, at: reprise.url })
+    expect(await player().getByRole('alert').count()).toBe(0)
+  }, 60_000)
+
+  it('the next song stays the next song, however late the shape of the one before arrives', async () => {
+    const [first, second] = made.tracks
+    let drawn = 0
+    await page.route('**/storage/**', async (route) => {
+      if (route.request().resourceType() === 'fetch') await new Promise((resolve) => setTimeout(resolve, 1_000))
+      await route.continue()
+      if (route.request().resourceType() === 'fetch') drawn++
+    })
+    await page.goto(`${reprise.url}/generations/${made.id}`)
+    await page.getByRole('main').getByRole('button', { name: /^play/i }).first().click()
+    await expect.poll(() => sound(page), { timeout: 10_000 }).toMatchObject({ paused: false, path: new URL(first.audioUrl).pathname })
+    await player().getByRole('button', { name: 'Next' }).click()
+    await expect.poll(() => drawn, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+    await page.waitForTimeout(300)
+    expect(await sound(page)).toMatchObject({ paused: false, path: new URL(second.audioUrl).pathname })
+  }, 60_000)
+
   it('keeps its second, and the silence of a paused song, through a rescue', async () => {
     const [, track] = made.tracks
     await page.goto(`${reprise.url}/library?track=${track.id}`)
@@ -98,7 +125,7 @@ describe('a song that does not play', () => {
     expect(await alert.innerText()).toMatch(/There is no copy with us yet/)
     expect(refusing.refused).toBeGreaterThan(0)
     refusing.closed = false
-    await alert.getByRole('button', { name: /Retry download/ }).click()
+    await player().getByRole('button', { name: /Retry download/ }).click()
     await expect.poll(() => sound(page), { timeout: 30_000 }).toMatchObject({ paused: false, at: reprise.url })
     await expect.poll(() => player().getByRole('alert').count()).toBe(0)
     const { body } = await reprise.call('GET', `/api/tracks/${id}`, { token: user.token })
@@ -116,9 +143,9 @@ function keepHold(): void {
 }
 
 /** What plays, and whether it really does. */
-const sound = (page: Page): Promise<{ paused: boolean; at: string; second: number } | null> =>
+const sound = (page: Page): Promise<{ paused: boolean; at: string; path: string; second: number } | null> =>
   page.evaluate(() => {
     const element = (window as any).sound as HTMLAudioElement | undefined
     if (!element || element.currentTime === 0) return null
-    return { paused: element.paused, at: new URL(element.src).origin, second: Math.floor(element.currentTime) }
+    return { paused: element.paused, at: new URL(element.src).origin, path: new URL(element.src).pathname, second: Math.floor(element.currentTime) }
   })

@@ -11,8 +11,8 @@ export function PlayerTrouble(props: { what: Playable; error: NonNullable<Player
   const fetchable = what.trackId !== undefined && error.why === undefined && (!what.stored || error.name === 'MEDIA_ERR_DECODE' || error.name === 'MEDIA_ERR_SRC_NOT_SUPPORTED')
   const where = what.stored ? 'copy' : 'provider'
   return (
-    <div role="alert" className="order-last min-w-0 basis-full items-center gap-x-5 pb-1 text-sm sm:flex">
-      <p className="min-w-0 flex-1 leading-snug">
+    <div className="order-last min-w-0 basis-full items-center gap-x-5 pb-1 text-sm sm:flex">
+      <p role="alert" className="min-w-0 flex-1 leading-snug">
         <code className="mr-2 font-mono text-xs text-danger">{error.name}</code>
         {t(error.why ? `media.${error.why}` : `media.${error.name}`)}{' '}
         {fetchable && <span className="text-soft">{t(`media.${where}Hint`)}</span>}

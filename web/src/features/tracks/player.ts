@@ -145,8 +145,11 @@ export function toggle(): void {
 
 export function seek(seconds: number): void {
   const { duration } = playhead.get()
+  const time = Math.min(Math.max(0, seconds), duration || seconds)
   resumeAt = 0
-  audio().currentTime = Math.min(Math.max(0, seconds), duration || seconds)
+  audio().currentTime = time
+  // At once: a slider that still says the old second would take the song back there.
+  playhead.set({ time, duration })
 }
 
 /** Moves by some seconds from where the sound is now, however fast the key is pressed. */
