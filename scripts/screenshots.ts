@@ -48,6 +48,9 @@ try {
     await shot(page, 'details')
     await page.goto(`${demo.url}/channels`)
     await shot(page, 'channels-empty')
+    await page.goto(`${demo.url}/operator/archive`)
+    await page.getByText('Expiring soon').waitFor()
+    await shot(page, 'archive')
   })
   await visit({ ...desktop, locale: 'ru-RU' }, async (page) => {
     await page.goto(demo.url)
