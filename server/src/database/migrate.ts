@@ -255,7 +255,8 @@ async function refuseForeign(client: pg.PoolClient, tables: Table[]): Promise<vo
   const names = foreign.map(({ schema, table }) => `${schema}.${table}`).join(', ')
   throw new DatabaseRefusedError(
     `This database has tables of the names that Reprise needs, made by somebody else: ${names}. ` +
-      'Choose another schema with COMPAT_SCHEMA, or another database.',
+      'Choose another schema with COMPAT_SCHEMA, or another database. ' +
+      'Tracks in such a table are then brought in by: reprise import --table schema.table',
   )
 }
 

@@ -76,6 +76,7 @@ export interface Trouble {
   nextTry: Date | null
 }
 
+const LISTED_TITLE = 100
 /** Seed 002's average sizes. */
 const AVERAGE_BYTES = { audio: 6_000_000, cover: 400_000, video: 25_000_000 }
 const HOUR_MS = 3_600_000
@@ -241,16 +242,17 @@ export function createImport({ session, schema, allowHosts }: ImportDeps) {
       const imported = { id: sourceId, created_at: createdAt, ...Object.fromEntries(ROLES.map((role) => [`${role}_url`, urls[role]])) }
       const { provider_url, ...columns } = track
       return [{
-        id, place, source_id: sourceId, user_id: track.user_id, title: track.title, host: hostOf(urls.audio!), urgency: expired ? BEHIND - expires : expires,
+        id, place, source_id: sourceId, user_id: track.user_id, title: track.title?.slice(0, LISTED_TITLE) ?? null, host: hostOf(urls.audio!), urgency: expired ? BEHIND - expires : expires,
         expires_at: new Date(expires).toISOString(), expired, cover: urls.cover !== null, video: urls.video !== null, imported, same_id: isUuid(sourceId),
-        track: {
+        // The bulk of a row, of no use to a plan.
+        track: planOnly ? null : {
           ...columns, ...Object.fromEntries(ROLES.map((role) => [`${role}_url`, urls[role]])),
           metadata: { imported, ...(own.audio ? { provider_url } : {}) },
         },
       }]
     })
     if (given.length === 0) return
-    const { rows } = await query<{ id: string; state: string; put: boolean }>(stageStatement(schema), [jsonForDatabase(given), planOnly])
+    const { rows } = await query<{ id: string; state: string; put: boolean }>(stageStatement(schema), [jsonForDatabase(given)])
     for (const { id, state, put } of rows) {
       const candidate = byId.get(id)!
       const refuse = (reason: string) => tally.refuse({ kind: 'bad', place: candidate.place, id: candidate.sourceId, reason })
@@ -265,10 +267,7 @@ export function createImport({ session, schema, allowHosts }: ImportDeps) {
 const hostOf = (url: string): string => new URL(url).hostname
 const twice = ({ place, sourceId }: Candidate): Refusal => ({ kind: 'skipped', place, id: sourceId, reason: 'its id came before in this source' })
 
-/**
- * Sets a batch ($1) beside the tracks of the same ids, and keeps those that can be taken; without their contents when
- * only a plan is wanted ($2).
- */
+/** Sets a batch ($1) beside the tracks of the same ids, and keeps those that can be taken. */
 const stageStatement = (schema: string) => `
   with given as materialized (
     select g.* from jsonb_to_recordset($1) as g (id uuid, place bigint, source_id text, user_id uuid, title text, host text, urgency double precision, expires_at timestamptz,
@@ -291,8 +290,8 @@ const stageStatement = (schema: string) => `
       coalesce(g.imported ->> 'video_url' <> coalesce(before.it ->> 'video_url', ''), false) as video) c
   ), put as (
     insert into import_rows (id, place, source_id, title, host, state, archived, urgency, expires_at, expired, cover, video, track)
-    select id, place, source_id, left(title, 200), host, state, archived, urgency, expires_at, expired, cover, video,
-      case when state in ('new', 'moved') and not $2 then track end
+    select id, place, source_id, title, host, state, archived, urgency, expires_at, expired, cover, video,
+      case when state in ('new', 'moved') then track end
     from judged where state not in ('foreign', 'other') on conflict (id) do nothing returning id
   )
   select j.id, j.state, p.id is not null as put from judged j left join put p on p.id = j.id`
