@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { acceptsUnderKills } from './accepts-under-kills.ts'
+import { bagit } from './bagit.ts'
 import { chaos, SCENARIO_NAMES } from './chaos.ts'
 import { crashPoints, type CrashReport } from './crash-points.ts'
 import type { SongProvider } from './fleet.ts'
@@ -52,6 +53,11 @@ const PROOFS: Record<string, () => Promise<string[]>> = {
   },
   async 'thirty-days'() {
     const { broken, ...figures } = await thirtyDays({ seed, tracks: count(1_000, 1_000), say })
+    say(`    ${JSON.stringify(figures)}`)
+    return broken
+  },
+  async bagit() {
+    const { broken, ...figures } = await bagit({ large: full, say })
     say(`    ${JSON.stringify(figures)}`)
     return broken
   },
