@@ -91,6 +91,7 @@ export function createFixity({ records, blobs, heal, days, mbPerSec, leaseMs, cl
       }
       let faults = 0
       for await (const { key, record } of compare(blobs.list(''), counted(records.recorded(), seen))) {
+        if (stopping.signal.aborted) return seen // the next pass sees it all
         if (record) {
           const examined = await examine(key).catch((error) => {
             if (++faults > MOST_FAULTS) throw error
