@@ -156,7 +156,7 @@ async function wait(importing: ReturnType<typeof createImport>, patienceMs: numb
     const asked = performance.now()
     const open = await importing.open()
     all ??= open
-    if (all > 0) progress.show('archiving', all - open, all)
+    if (all > 0 && patienceMs > 0) progress.show('archiving', all - open, all)
     if (open === 0) return true
     if (signal.aborted || performance.now() - since >= patienceMs) return false
     lonelySince = (await importing.hasWorker()) ? null : (lonelySince ?? performance.now())
