@@ -32,12 +32,15 @@ try {
 
   const ours: number[] = []
   const theirs: number[] = []
+  let spent = 0
   for (let round = 0; round < settings.rounds; round++) {
     const names = Array.from({ length: settings.files }, (_, index) => `round-${round}-${index}`)
     theirs.push(await curl(names.map((name) => `http://${host}/curl-${name}.mp3`), join(house.folder, `curl-${round}`)))
+    const before = (await house.cpu())['reprise-worker']!
     const from = performance.now()
     await insert(names)
     await drained()
+    spent += (await house.cpu())['reprise-worker']! - before
     ours.push(settings.files / ((performance.now() - from) / 1000))
   }
   const best = (rates: number[]) => Math.max(...rates)
@@ -61,7 +64,7 @@ try {
       { what: `files of ${(bytes / 1e6).toFixed(1)} MB`, value: best(ours), unit: 'files/s', bar: best(theirs), aim: 1.5 * best(theirs), better: 'more' },
       { what: 'memory above idle', value: (peak - idle) / 2 ** 20, unit: 'MiB', bar: 64, aim: 64 },
     ],
-    peers: [peer], notes: [`idle ${Math.round(idle / 2 ** 20)} MiB, ${settings.parallel} tracks at once, rounds: ours ${ours.map(Math.round).join(', ')}, curl ${theirs.map(Math.round).join(', ')} files/s`], settings,
+    peers: [peer], notes: [`the worker spends ${Math.round((spent / settings.files / settings.rounds) * 1000)} ms of processor time a file`, `idle ${Math.round(idle / 2 ** 20)} MiB, ${settings.parallel} tracks at once, rounds: ours ${ours.map(Math.round).join(', ')}, curl ${theirs.map(Math.round).join(', ')} files/s`], settings,
   })
   report(8, `archive: from the finished track to its copy, ${settings['per-second']} a second`, {
     figures: [
