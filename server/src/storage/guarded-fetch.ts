@@ -279,7 +279,7 @@ function readable(response: Dispatcher.ResponseData, url: URL, call: FetchOption
     let total = 0
     const rate = call.minRate && rateGuard(call.minRate, url.host)
     try {
-      for await (const chunk of decoded(response.body, encoding)) {
+      for await (const chunk of chunksOf(decoded(response.body, encoding))) {
         total += chunk.byteLength
         if (total > call.maxBytes) throw tooLarge()
         rate?.(chunk.byteLength)
@@ -315,7 +315,7 @@ function readable(response: Dispatcher.ResponseData, url: URL, call: FetchOption
 }
 
 /** We ask for identity; who compresses all the same is decoded, and the decoded bytes count. */
-function decoded(body: Readable, encoding: string): AsyncIterable<Uint8Array> {
+function decoded(body: Readable, encoding: string): Readable {
   if (encoding === 'identity' || encoding === '') return body
   const decoder =
     encoding === 'gzip' || encoding === 'x-gzip'
@@ -330,6 +330,48 @@ function decoded(body: Readable, encoding: string): AsyncIterable<Uint8Array> {
   decoder.on('error', () => {})
   decoder.on('close', () => body.destroy())
   return body.pipe(decoder)
+}
+
+/**
+ * The chunks of a stream as they come. Its own iterator copies all that waits into one; with many large files at once
+ * collecting those copies costs more than receiving the files.
+ */
+async function* chunksOf(source: Readable): AsyncGenerator<Uint8Array> {
+  const waiting: Uint8Array[] = []
+  const brokenOff = () => Object.assign(new Error('the stream broke off'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })
+  // It may be over before anybody listens.
+  let ended = source.readableEnded
+  let failure: unknown = source.errored ?? (source.destroyed ? brokenOff() : null)
+  let wake = (): void => undefined
+  source.on('data', (chunk: Uint8Array) => {
+    waiting.push(chunk)
+    source.pause()
+    wake()
+  })
+  source.on('end', () => {
+    ended = true
+    wake()
+  })
+  source.on('error', (error) => {
+    failure = error
+    wake()
+  })
+  source.on('close', () => {
+    failure ??= brokenOff()
+    wake()
+  })
+  for (;;) {
+    const chunk = waiting.shift()
+    if (chunk) yield chunk
+    else if (ended) return
+    else if (failure) throw failure
+    else {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      wake = resolve
+      source.resume()
+      await promise
+    }
+  }
 }
 
 function rateGuard({ bytesPerSec, windowMs }: { bytesPerSec: number; windowMs: number }, host: string) {
