@@ -67,7 +67,7 @@ export async function thirtyDays({ seed, tracks, say = () => undefined }: { seed
 
   const nodes = ['one', 'two'].map((node) => {
     const records = createArchiveRecords({ db, schema: 'public', node, leaseMs: LEASE_MS, linkBase: '' })
-    const run = createRun({ db, records, blobs, obtain, base: async () => BASE, urlOf: publicUrl, logger })
+    const run = createRun({ db, records, blobs, obtain, base: async () => BASE, urlOf: publicUrl, heal: async () => 'whole', storeIsThere: async () => undefined, logger })
     return createArchive({ db, schema: 'public', records, run, leaseMs: LEASE_MS, atOnce: 4, logger, wake: () => nodes.forEach((one) => one.wake()) })
   })
 
@@ -79,9 +79,10 @@ export async function thirtyDays({ seed, tracks, say = () => undefined }: { seed
     const { outages, ...provider } = PROVIDERS[which]!
     let at = random() * 30 * DAY
     while ('silent' in provider && outages.some(([from, to]) => at > from * DAY - HOUR && at < to * DAY)) at = random() * 30 * DAY
-    return { id: randomUUID(), which, at, url: hosts[which]!.song(`track-${place}`), vanishes: at + provider.keeps }
+    const cover = place % 2 === 0 ? hosts[which]!.cover(`track-${place}`) : null
+    return { id: randomUUID(), which, at, url: hosts[which]!.song(`track-${place}`), cover, vanishes: at + provider.keeps }
   }).sort((a, b) => a.at - b.at)
-  const vanishes = new Map(plot.map(({ url, vanishes: at }) => [new URL(url).pathname, at]))
+  const vanishes = new Map(plot.flatMap(({ url, cover, vanishes: at }) => [url, ...(cover ? [cover] : [])].map((one) => [new URL(one).pathname, at] as const)))
   let badDownloads = 0
   const whole = new Map<string, number>()
   hosts.forEach((host, which) => {
@@ -129,10 +130,10 @@ export async function thirtyDays({ seed, tracks, say = () => undefined }: { seed
         await nodes[0]!.daily()
       }
       if (place < plot.length && moment === plot[place]!.at) {
-        const { id, url } = plot[place++]!
+        const { id, url, cover } = plot[place++]!
         await db.query(
-          `insert into public.tracks (id, user_id, title, status, audio_url, created_at) values ($1, $2, $3, 'completed', $4, reprise.now())`,
-          [id, '00000000-0000-4000-8000-000000000001', `track ${place}`, url])
+          `insert into public.tracks (id, user_id, title, status, audio_url, cover_url, created_at) values ($1, $2, $3, 'completed', $4, $5, reprise.now())`,
+          [id, '00000000-0000-4000-8000-000000000001', `track ${place}`, url, cover])
         nodes.forEach((one) => one.wake()) // as the database's notice would
         if (place % 250 === 0) say(`    day ${(plot[place - 1]!.at / DAY).toFixed(1)}: ${place} tracks`)
       }
@@ -147,7 +148,8 @@ export async function thirtyDays({ seed, tracks, say = () => undefined }: { seed
          (percentile_cont(0.99) within group (order by extract(epoch from completed_at - started_at)))::float8 as p99 from public.track_archiving_jobs`)
     const told = await one<{ notices: number; tracks: number; without: number }>(
       `select count(*) as notices, count(distinct link) as tracks,
-         (select count(distinct track_id) from public.track_archiving_jobs where status = 'failed') - count(distinct link) as without from public.notifications`)
+         -- of a cover that failed alone nobody is told
+         (select count(distinct track_id) from public.track_archiving_jobs where status = 'failed' and error_message like '%audio:%') - count(distinct link) as without from public.notifications`)
     const wrong = await one<{ wrong: number }>(
       `select count(*) as wrong from public.tracks t where archived_to_storage and not exists (select from reprise.files f where f.track_id = t.id and f.sha256 = t.sha256)`)
     const broken: string[] = []

@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { buffer } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createArchiveRecords } from '../server/src/features/archive/records.ts'
 import { startFileHost, type FileHost } from './file-host.ts'
 import { SERVICE_KEY, startHarness, type Harness, type TestUser } from './harness.ts'
 
@@ -22,7 +24,7 @@ afterAll(async () => {
 afterEach(async () => {
   files.down = false
   await reprise.wired.db.setClockOffset((offset = 0))
-  await reprise.database.db.query('update public.tracks set deleted_at = now() where not archived_to_storage')
+  await reprise.database.db.query('update public.tracks set deleted_at = now() where not archived_to_storage and deleted_at is null')
   await reprise.database.db.query('delete from reprise.archivals')
 })
 
@@ -31,6 +33,8 @@ const track = async (id: string): Promise<any> => (await sql('select * from publ
 const jobs = (id: string) => sql('select * from public.track_archiving_jobs where track_id = $1 order by created_at', [id])
 const notices = (id: string) => sql('select * from public.notifications where link like $1', [`%${id}%`])
 const archival = async (id: string): Promise<any> => (await sql('select *, extract(epoch from next_at - reprise.now())::float8 as wait from reprise.archivals where track_id = $1', [id]))[0]
+
+const withoutWait = ({ wait: _wait, ...row }: any) => row
 
 async function insert(columns: Record<string, unknown>): Promise<string> {
   const row: Record<string, unknown> = { id: randomUUID(), user_id: owner.id, title: 'Song', status: 'completed', ...columns }
@@ -239,6 +243,64 @@ describe('`mark_track_archived`, as the seed calls it after a manual upload', ()
     expect((await jobs(id)).map((job) => job.status)).toEqual(['failed', 'completed'])
   })
 
+  it('an address that the row already calls stored is looked at all the same', async () => {
+    const nowhere = `${reprise.url}/storage/v1/object/public/tracks-audio/nobody/nothing.mp3`
+    const id = await insert({ audio_url: nowhere, storage_audio_url: nowhere })
+    await until(async () => (await jobs(id))[0]?.status === 'failed', 'it is found missing')
+    expect(await track(id)).toMatchObject({ archived_to_storage: false, storage_audio_url: null })
+    const there = await archived(await insert({ audio_url: files.song('really-there') }))
+    const again = await insert({ audio_url: there.storage_audio_url, storage_audio_url: there.storage_audio_url })
+    await archived(again)
+  })
+
+  it('a mark that comes while the file is being fetched is verified too', async () => {
+    await reprise.wired.archive.stop()
+    try {
+      const id = await insert({ audio_url: files.song('marked-meanwhile') })
+      const records = createArchiveRecords({ db: reprise.wired.db, schema: 'public', node: 'one', leaseMs: 60_000, linkBase: '' })
+      const [claim] = await records.claim(1)
+      const work = (await records.begin(claim!))!
+      const nowhere = `${reprise.url}/storage/v1/object/public/tracks-audio/nobody/nothing.mp3`
+      await sql('select mark_track_archived($1, $2, null, null)', [id, nowhere])
+      expect(await records.keep(work, 'audio', files.song('marked-meanwhile'), null)).toBe(false)
+      expect(await records.finish(work, new Map([['audio', files.song('marked-meanwhile')]]))).toBe('more')
+      reprise.wired.archive.start()
+      const row = await until(async () => { const now = await track(id); return now.storage_audio_url?.includes(id) && now }, 'it is found missing, and fetched')
+      await archived(id)
+      expect(row.sha256).toBe(files.sha256(files.song('marked-meanwhile')))
+    } finally {
+      reprise.wired.archive.start()
+    }
+  })
+
+  it('of a track whose cover is still missing the flag is taken back, and its owner is not told that the song is lost', async () => {
+    const other = await archived(await insert({ audio_url: files.song('half-done') }))
+    files.break('/half-done.png', 'missing')
+    const id = await insert({ status: 'pending', audio_url: files.song('x'), cover_url: files.cover('half-done') })
+    await sql('select mark_track_archived($1, $2, null, null)', [id, other.storage_audio_url])
+    await sql(`update public.tracks set status = 'completed' where id = $1`, [id])
+    await skipTries(id)
+    expect(await track(id)).toMatchObject({ archived_to_storage: false, archived_at: null, storage_audio_url: other.storage_audio_url, cover_url: files.cover('half-done') })
+    expect(await jobs(id)).toMatchObject([{ status: 'failed', error_message: expect.stringMatching(/^cover: /) }])
+    expect(await notices(id)).toEqual([])
+  })
+
+  it('a copy of ours that is lost, here and at the provider, keeps its address for whoever restores it', async () => {
+    const id = await insert({ audio_url: files.song('store-away') })
+    const row = await archived(id)
+    const { rows: [file] } = await reprise.database.db.query<{ key: string }>('select blob_key as key from reprise.files where track_id = $1', [id])
+    const bytes = await buffer((await reprise.blobs.get(file!.key))!)
+    await reprise.blobs.delete(file!.key)
+    files.break('/store-away.mp3', 'missing')
+    await reprise.wired.archive.request([id], 'test')
+    await skipTries(id)
+    expect(await track(id)).toMatchObject({ storage_audio_url: row.storage_audio_url, audio_url: row.audio_url, archived_to_storage: false })
+    const staged = await reprise.blobs.stage([bytes] as never, { maxBytes: bytes.length })
+    await reprise.blobs.publish(staged, file!.key, { mime: 'audio/mpeg' })
+    await reprise.wired.archive.request([id], 'test')
+    await archived(id)
+  })
+
   it('until it is looked at it counts as unverified, not as archived', async () => {
     await reprise.wired.archive.stop()
     try {
@@ -289,10 +351,22 @@ describe('the queue', () => {
     await reprise.wired.archive.stop()
     try {
       const id = await insert({ audio_url: files.song('taken-over') })
-      const [stale] = await sql(`select track_id as "trackId", fence from reprise.claim_archivals('dead', 1, 0)`)
+      const as = (node: string) => createArchiveRecords({ db: reprise.wired.db, schema: 'public', node, leaseMs: 60_000, linkBase: '' })
+      const [stale] = await sql(`select track_id as "trackId", fence from reprise.claim_archivals('one', 1, 0)`)
+      const work = (await as('one').begin(stale))!
+      const [fresh] = await as('two').claim(1)
+      expect(fresh).toEqual({ trackId: id, fence: stale.fence + 1 })
+      const before = [await track(id), await archival(id)].map(withoutWait)
+      expect(await as('one').begin(stale)).toBeNull()
+      expect(await as('one').keep(work, 'audio', 'https://stale.example/x.mp3', null)).toBe(false)
+      expect(await as('one').finish(work, new Map([['audio', files.song('taken-over')]]))).toBe('lost')
+      expect(await as('one').retry(work, 'stale')).toBeNull()
+      await as('one').fail(work, 'stale', ['audio'])
+      await as('one').wait(work, 999)
+      expect([await track(id), await archival(id)].map(withoutWait)).toEqual(before)
+      await sql(`update reprise.archivals set lease_until = reprise.now() where track_id = $1`, [id])
       reprise.wired.archive.start()
       await archived(id)
-      expect(await sql('select 1 from reprise.archivals where track_id = $1 and fence = $2', [id, stale.fence])).toEqual([])
       expect(files.asked.get('/taken-over.mp3')).toBe(1)
     } finally {
       reprise.wired.archive.start()
@@ -306,6 +380,23 @@ describe('the queue', () => {
     })
     expect(await reprise.wired.archive.daily()).toBe(1)
     await archived('11111111-2222-4333-8444-555555555555')
+  })
+})
+
+describe('a deleted track', () => {
+  it.each(['soft', 'hard'] as const)('(%s, by the team’s own hand) leaves queue, list and statistics, its job ends, and its addresses answer no more', async (how) => {
+    const stored = await archived(await insert({ audio_url: files.song(`deleted-${how}`) }))
+    files.break(`/deleted-open-${how}.mp3`, 'missing')
+    const open = await insert({ audio_url: files.song(`deleted-open-${how}`) })
+    await until(async () => (await archival(open))?.tries === 1, 'the first try is over')
+    const service = reprise.database.asUser(null, 'service_role')
+    const text = how === 'soft' ? 'update public.tracks set deleted_at = now() where id = any ($1)' : 'delete from public.tracks where id = any ($1)'
+    await service.query(text, [[stored.id, open]])
+    expect(await sql('select 1 from reprise.archivals where track_id = $1', [open])).toEqual([])
+    expect((await sql('select * from get_tracks_needing_archiving(200)')).map((row) => row.track_id)).not.toContain(open)
+    expect(await sql('select 1 from reprise.files where track_id = $1', [stored.id])).toEqual([])
+    expect((await fetch(stored.storage_audio_url.replace('?', '?fresh&'))).status).toBe(404)
+    if (how === 'soft') expect(await jobs(open)).toMatchObject([{ status: 'failed', error_message: 'the track was deleted' }])
   })
 })
 
@@ -329,6 +420,12 @@ describe('who may do what', () => {
     expect((await as(owner).query('select * from public.track_archiving_jobs where track_id = $1', [id])).rows).toHaveLength(2)
     expect((await as(stranger).query('select * from public.track_archiving_jobs')).rows).toEqual([])
     await expect(as(owner).query(`update public.track_archiving_jobs set status = 'failed'`)).rejects.toThrow(DENIED)
+    // What a job says is the operator's figures: an owner's wish has no say in them.
+    const { rows: [asked] } = await as(owner).query<any>(
+      `insert into public.track_archiving_jobs (track_id, user_id, started_at, created_at, original_audio_url, error_message, metadata)
+       values ($1, $2, '2000-01-01', '2000-01-01', 'https://x.example/y', 'mine', '{"a": 1}') returning *`, [id, owner.id])
+    expect(asked).toMatchObject({ started_at: null, original_audio_url: null, error_message: null, metadata: { cause: 'owner' } })
+    expect(asked.created_at.getFullYear()).toBeGreaterThan(2020)
   })
 
   it('a user reads their own notices and marks them read, and can write no others', async () => {

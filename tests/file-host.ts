@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import sharp from 'sharp'
 import { renderSong } from '../simulator/src/music/mp3.ts'
 
 export type Fault = 'missing' | 'down' | 'cut' | 'page' | 'hang'
@@ -27,10 +26,13 @@ export interface FileHost {
   close(): Promise<void>
 }
 
+/** A blue square of 32 pixels, PNG. */
+const picture = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAMAAABEpIrGAAAAA1BMVEUzVXeI+iudAAAACXBIWXMAAAPoAAAD6AG1e1JrAAAAE0lEQVQ4jWNgGAWjYBSMAgasAAAEIAABMVaGxQAAAABJRU5ErkJggg==', 'base64')
+
 /** A provider's file host: songs and covers that exist by their names, counted, and broken on request. Loopback only. */
 export async function startFileHost(ip = '127.0.0.1'): Promise<FileHost> {
   const pattern = Buffer.from(await renderSong({ seed: 'file host', style: 'calm', seconds: 2 }))
-  const picture = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#357' } }).png().toBuffer()
   const broken = new Map<string, Fault>()
   const asked = new Map<string, number>()
 

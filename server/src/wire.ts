@@ -179,19 +179,22 @@ export async function wire(options: WireOptions) {
   })
 
   const linkBase = options.appLinkBase?.replace(/\/+$/, '') ?? ''
-  const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase })
-  const archive = createArchive({
-    db, schema, records, logger, leaseMs: options.leaseMs, atOnce: options.archiveParallel,
-    run: createRun({ db, records, blobs, obtain, base: () => baseAddress.current(db), urlOf: publicUrl, guard: createDownloadGuard({ db, schema, ids, logger }), logger }),
-    wake: () => engine.waker.wake(['archive']),
-  })
-  engine.waker.on('archive', archive.wake)
-  const board = createBoard({ db, schema, pricePerGb: options.storagePricePerGb, nextRun: () => nextRun('archive', clock.now()) })
-
   const fixity = createFixity({
     records: createFixityRecords({ db, schema, node: options.node, days: options.fixityDays, leaseMs: FIXITY_LEASE_MS, linkBase }),
     blobs, heal: engine.heal, days: options.fixityDays, mbPerSec: options.fixityMbPerSec, leaseMs: FIXITY_LEASE_MS, clock, logger,
   })
+
+  const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase })
+  const archive = createArchive({
+    db, schema, records, logger, leaseMs: options.leaseMs, atOnce: options.archiveParallel,
+    run: createRun({
+      db, records, blobs, obtain, heal: fixity.look, storeIsThere, base: () => baseAddress.current(db), urlOf: publicUrl,
+      guard: createDownloadGuard({ db, schema, ids, logger }), logger,
+    }),
+    wake: () => engine.waker.wake(['archive']),
+  })
+  engine.waker.on('archive', archive.wake)
+  const board = createBoard({ db, schema, pricePerGb: options.storagePricePerGb, nextRun: () => nextRun('archive', clock.now()) })
 
   const resultsOf = (kind: string, provider: string): number =>
     registry.all.find(({ descriptor }) => descriptor.kinds.includes(kind as never) && (provider === '*' || provider === descriptor.id))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1

@@ -12,8 +12,6 @@ export interface Claim {
 export interface Work extends Claim {
   userId: string
   title: string | null
-  /** Somebody else says that it is archived: look whether the bytes are there. */
-  claimedDone: boolean
   tries: number
   providerUrl: string | null
   /** Where the files are now, and our own address of each when there is one. */
@@ -45,18 +43,14 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
     // Our own writes need no second look.
     await tx.query(`select set_config('reprise.vouched', 'on', true)`)
     const { rows: [track] } = await tx.query<Record<string, any>>(
-      `select user_id, title, audio_url, cover_url, video_url, storage_audio_url, storage_cover_url, storage_video_url, deleted_at, metadata ->> 'provider_url' as provider_url
+      `select user_id, title, audio_url, cover_url, video_url, storage_audio_url, storage_cover_url, storage_video_url, metadata ->> 'provider_url' as provider_url
        from "${schema}".tracks where id = $1 for no key update`, [trackId])
-    const { rows: [claim] } = await tx.query<Record<string, any>>(
-      'select claimed_done, tries from reprise.archivals where track_id = $1 and fence = $2 and lease_owner = $3 for update', [trackId, fence, node])
-    if (!claim) return null
-    if (!track || track.deleted_at) {
-      await tx.query('delete from reprise.archivals where track_id = $1', [trackId])
-      await endJobs(tx, trackId, 'failed', 'the track was deleted')
-      return null
-    }
+    // Gone with its track, when that was deleted.
+    const { rows: [claim] } = await tx.query<{ tries: number }>(
+      'select tries from reprise.archivals where track_id = $1 and fence = $2 and lease_owner = $3 for update', [trackId, fence, node])
+    if (!track || !claim) return null
     return {
-      trackId, fence, userId: track.user_id, title: track.title, claimedDone: claim.claimed_done, tries: claim.tries, providerUrl: track.provider_url,
+      trackId, fence, userId: track.user_id, title: track.title, tries: claim.tries, providerUrl: track.provider_url,
       urls: { audio: track.audio_url, cover: track.cover_url, video: track.video_url },
       stored: { audio: track.storage_audio_url, cover: track.storage_cover_url, video: track.storage_video_url },
     }
@@ -92,14 +86,14 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
            where track_id = $1 and status in ('pending', 'processing')`, [work.trackId, ...original])
         if (rowCount === 0) await tx.query(
           `insert into "${schema}".track_archiving_jobs (track_id, user_id, status, started_at, original_audio_url, original_cover_url, original_video_url, metadata)
-           values ($1, $2, 'processing', reprise.now(), $3, $4, $5, $6)`, [work.trackId, work.userId, ...original, { cause: work.claimedDone ? 'verification' : 'schedule' }])
+           values ($1, $2, 'processing', reprise.now(), $3, $4, $5, $6)`, [work.trackId, work.userId, ...original, { cause: ROLES.some((role) => work.stored[role]) ? 'verification' : 'schedule' }])
         return work
       })
     },
 
     /**
-     * One file is stored: under this address of ours, with what is known of it, or, without that, where the team keeps it
-     * itself. False when the claim is lost, or the row meanwhile names another file.
+     * One file is stored and was looked at: under this address of ours, with what is known of it, or, without that, where
+     * the team keeps it itself. False when the claim is lost, or the row meanwhile names another file.
      */
     async keep(work: Work, role: Role, url: string, file: Kept | null): Promise<boolean> {
       return db.transaction(async (tx) => {
@@ -113,18 +107,22 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
         if (role === 'audio') await tx.query(
           `update "${schema}".tracks set metadata = metadata || jsonb_strip_nulls(jsonb_build_object('provider_url', $2::text)), sha256 = coalesce($3, sha256),
              bytes = coalesce($4, bytes), mime = coalesce($5, mime), duration_ms = coalesce($6, duration_ms), duration = coalesce(duration, round($6 / 1000.0)::int) where id = $1`,
-          [work.trackId, work.urls.audio === url ? null : work.urls.audio, file?.sha256 ?? null, file?.bytes ?? null, file?.mime ?? null, file?.durationMs ?? null])
+          [work.trackId, work.urls.audio === url ? null : (work.providerUrl ?? work.urls.audio), file?.sha256 ?? null, file?.bytes ?? null, file?.mime ?? null, file?.durationMs ?? null])
+        await expireByWhatIsLeft(tx, work.trackId)
         return true
       })
     },
 
-    /** Everything that the row names is ours: archived. When it names more by now, it is taken up again. */
-    async finish(claim: Claim): Promise<'archived' | 'more' | 'lost'> {
+    /**
+     * Archived, when every file that the row names now is one that this run has looked at. When it names others by now,
+     * it is taken up again.
+     */
+    async finish(claim: Claim, seen: ReadonlyMap<Role, string>): Promise<'archived' | 'more' | 'lost'> {
       return db.transaction(async (tx) => {
         const work = await hold(tx, claim)
         if (!work) return 'lost'
-        if (ROLES.some((role) => work.urls[role] && work.urls[role] !== work.stored[role])) {
-          await tx.query(`update reprise.archivals set next_at = '-infinity', tries = 0, claimed_done = false, lease_owner = null, lease_until = null where track_id = $1`, [work.trackId])
+        if (ROLES.some((role) => (work.urls[role] ?? work.stored[role]) !== (seen.get(role) ?? null) || work.stored[role] !== (seen.get(role) ?? null))) {
+          await tx.query(`update reprise.archivals set next_at = '-infinity', tries = 0, lease_owner = null, lease_until = null where track_id = $1`, [work.trackId])
           return 'more'
         }
         await tx.query(`update "${schema}".tracks set archived_to_storage = true, archived_at = coalesce(archived_at, reprise.now()), expires_at = null, updated_at = reprise.now() where id = $1`, [work.trackId])
@@ -155,45 +153,43 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
       })
     },
 
-    /** The job has failed; the owner is told, once for each track. The next run is tomorrow's, or sooner when the provider deletes sooner. */
-    async fail(claim: Claim, error: string): Promise<void> {
-      await db.transaction(async (tx) => {
-        const work = await hold(tx, claim)
-        if (!work) return
-        const { rows: [row] } = await tx.query<{ noticed_at: Date | null }>(
-          `update reprise.archivals a set tries = 0, last_error = $2, lease_owner = null, lease_until = null,
-             next_at = case
-               when a.expires_at + interval '${HOPE_DAYS} days' < reprise.now() then 'infinity'::timestamptz
-               when a.expires_at > reprise.now() then least(n.run, reprise.now() + greatest((a.expires_at - reprise.now()) / 4, interval '1 minute'))
-               else n.run end
-           from (select ((date_trunc('day', reprise.now() at time zone 'UTC' - interval '3 hours') + interval '27 hours') at time zone 'UTC') as run) n
-           where a.track_id = $1 returning a.noticed_at`, [work.trackId, error])
-        await endJobs(tx, work.trackId, 'failed', error)
-        if (row!.noticed_at) return
-        await tx.query('update reprise.archivals set noticed_at = reprise.now() where track_id = $1', [work.trackId])
-        await tell(tx, work)
-      })
-    },
-
-    /** Files that somebody said are there are not: the flag is taken back, owner told, and what the provider still has is fetched. */
-    async takeBack(claim: Claim, missing: Role[], error: string): Promise<void> {
+    /**
+     * The job has failed. A flag that somebody set is taken back, and so are the addresses of files that are not where
+     * somebody said (`missing`): what the provider has is fetched then. The owner is told, once for each track, when it is
+     * the song itself that is not ours. The next run is tomorrow's, or sooner when the provider deletes sooner.
+     */
+    async fail(claim: Claim, error: string, missing: Role[]): Promise<void> {
       await db.transaction(async (tx) => {
         const work = await hold(tx, claim)
         if (!work) return
         for (const role of missing) await tx.query(
-          `update "${schema}".tracks set storage_${role}_url = null, ${role}_url = ${role === 'audio' ? `metadata ->> 'provider_url'` : 'null'}, updated_at = reprise.now() where id = $1`, [work.trackId])
-        await tx.query(
-          `update "${schema}".tracks set archived_to_storage = false, archived_at = null,
-             expires_at = created_at + case when audio_url is not null and storage_audio_url is null then reprise.retention_of(audio_url) else interval '15 days' end where id = $1`, [work.trackId])
-        await tx.query(
-          `update reprise.archivals a set claimed_done = false, tries = 0, last_error = $2, lease_owner = null, lease_until = null, noticed_at = reprise.now(), expires_at = t.expires_at,
-             -- without any address left there is nothing to try
-             next_at = case when t.audio_url is null and t.cover_url is null and t.video_url is null then 'infinity'::timestamptz else '-infinity' end
-           from "${schema}".tracks t where t.id = a.track_id and a.track_id = $1`, [work.trackId, error])
+          `update "${schema}".tracks set storage_${role}_url = null, updated_at = reprise.now(),
+             ${role}_url = case when ${role}_url is distinct from storage_${role}_url then ${role}_url ${role === 'audio' ? `else metadata ->> 'provider_url'` : ''} end where id = $1`, [work.trackId])
+        await tx.query(`update "${schema}".tracks set archived_to_storage = false, archived_at = null where id = $1`, [work.trackId])
+        await expireByWhatIsLeft(tx, work.trackId)
+        const { rows: [row] } = await tx.query<{ noticed_at: Date | null; safe: boolean; anything: boolean }>(
+          `update reprise.archivals a set tries = 0, claimed_done = false, last_error = $2, lease_owner = null, lease_until = null,
+             next_at = case
+               -- without any address left there is nothing to try
+               when coalesce(t.audio_url, t.cover_url, t.video_url) is null then 'infinity'::timestamptz
+               when $3 then '-infinity'::timestamptz
+               when a.expires_at + interval '${HOPE_DAYS} days' < reprise.now() then 'infinity'::timestamptz
+               when a.expires_at > reprise.now() then least(n.run, reprise.now() + greatest((a.expires_at - reprise.now()) / 4, interval '1 minute'))
+               else n.run end
+           from "${schema}".tracks t, (select ((date_trunc('day', reprise.now() at time zone 'UTC' - interval '3 hours') + interval '27 hours') at time zone 'UTC') as run) n
+           where a.track_id = $1 and t.id = a.track_id returning a.noticed_at, t.storage_audio_url is not null as safe`, [work.trackId, error, missing.length > 0])
         await endJobs(tx, work.trackId, 'failed', error)
+        if (row!.noticed_at || row!.safe) return
+        await tx.query('update reprise.archivals set noticed_at = reprise.now() where track_id = $1', [work.trackId])
         await tell(tx, work)
       })
     },
+  }
+
+  /** What is stored does not expire: of the rest, the first that goes decides, for the track and its place in the queue. */
+  async function expireByWhatIsLeft(tx: Queryable, trackId: string): Promise<void> {
+    await tx.query(`update "${schema}".tracks t set expires_at = reprise.expiry_of(t) where t.id = $1`, [trackId])
+    await tx.query(`update reprise.archivals a set expires_at = coalesce(t.expires_at, a.expires_at) from "${schema}".tracks t where t.id = a.track_id and a.track_id = $1`, [trackId])
   }
 
   /** The seed's words. */

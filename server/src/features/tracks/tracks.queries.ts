@@ -104,18 +104,14 @@ export function createTracks({ db, schema, media }: { db: Database; schema: stri
       return byGeneration
     },
     /**
-     * The row stays with its date, so that nothing late brings the track back. The names of its files go with it: their
-     * addresses answer no more. The bytes are left to the archive's sweep.
+     * The row stays with its date, so that nothing late brings the track back. The names of its files go with it, by a
+     * trigger (features/archive): their addresses answer no more. The bytes stay; fixity reports them.
      */
     async remove(id: string, userId: string | null): Promise<boolean> {
-      return db.transaction(async (tx) => {
-        const { rowCount } = await tx.query(
-          `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
-           where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null`, [id, userId])
-        // A statement of its own: it sees the name of a cover that came while the one above waited for it.
-        if (rowCount > 0) await tx.query('delete from reprise.files where track_id = $1', [id])
-        return rowCount > 0
-      })
+      const { rowCount } = await db.query(
+        `update "${schema}".tracks set deleted_at = reprise.now(), updated_at = reprise.now()
+         where id = $1 and ($2::uuid is null or user_id = $2) and deleted_at is null`, [id, userId])
+      return rowCount > 0
     },
     /** Stored files of one track, or of a generation's, that are not deleted; the songs first. */
     async storedFiles(trackOrGeneration: string): Promise<{ blobKey: string; song: boolean }[]> {

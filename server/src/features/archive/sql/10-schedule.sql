@@ -7,6 +7,14 @@ create or replace function reprise.retention_of(p_url text) returns interval lan
     order by length(r.host) desc limit 1), interval '15 days')
 $$;
 
+-- When the first of a track's files goes that is not ours yet; null when all are.
+create or replace function reprise.expiry_of(t ${COMPAT_SCHEMA}.tracks) returns timestamptz language sql stable as $$
+  select t.created_at + least(
+    case when t.audio_url is not null and t.storage_audio_url is null then reprise.retention_of(t.audio_url) end,
+    case when t.cover_url is not null and t.storage_cover_url is null then reprise.retention_of(t.cover_url) end,
+    case when t.video_url is not null and t.storage_video_url is null then reprise.retention_of(t.video_url) end)
+$$;
+
 -- Puts a track into the archive's queue, or asks for it anew; a worker that is at it is left alone.
 create or replace function reprise.arm_archival(p_track uuid, p_user uuid, p_expires timestamptz, p_claimed_done boolean) returns void language sql as $$
   insert into reprise.archivals as a (track_id, user_id, expires_at, claimed_done) values (p_track, p_user, p_expires, p_claimed_done)
@@ -47,13 +55,7 @@ begin
     new.expires_at := null;
   else
     new.archived_at := null;
-    -- What is stored does not expire; of the rest the first that goes decides.
-    if new.expires_at is null and coalesce(new.audio_url, new.cover_url, new.video_url) is not null then
-      new.expires_at := new.created_at + least(
-        case when new.audio_url is not null and new.storage_audio_url is null then reprise.retention_of(new.audio_url) end,
-        case when new.cover_url is not null and new.storage_cover_url is null then reprise.retention_of(new.cover_url) end,
-        case when new.video_url is not null and new.storage_video_url is null then reprise.retention_of(new.video_url) end);
-    end if;
+    if new.expires_at is null then new.expires_at := reprise.expiry_of(new); end if;
   end if;
   return new;
 end $$;
@@ -92,13 +94,41 @@ end $$;
 create or replace trigger arm_archiving after insert on ${COMPAT_SCHEMA}.track_archiving_jobs for each row
   when (new.status = 'pending') execute function reprise.arm_job();
 
+-- A track that is deleted, by whatever hand, takes its place in the queue, its open jobs and the names of its files with
+-- it: its addresses answer no more.
+create or replace function reprise.forget_track() returns trigger language plpgsql
+security definer set search_path = pg_catalog as $$
+begin
+  delete from reprise.archivals where track_id = old.id;
+  delete from reprise.files where track_id = old.id;
+  update ${COMPAT_SCHEMA}.track_archiving_jobs set status = 'failed', error_message = 'the track was deleted', completed_at = reprise.now(), updated_at = reprise.now()
+    where track_id = old.id and status in ('pending', 'processing');
+  return null;
+end $$;
+create or replace trigger forget_deleted after update of deleted_at on ${COMPAT_SCHEMA}.tracks for each row
+  when (old.deleted_at is null and new.deleted_at is not null) execute function reprise.forget_track();
+create or replace trigger forget_removed after delete on ${COMPAT_SCHEMA}.tracks for each row execute function reprise.forget_track();
+
+-- An owner asks for a track and writes nothing else: what a job says is the operator's figures. Runs with the rights of
+-- who inserts, which is how it knows them.
+create or replace function ${COMPAT_SCHEMA}.plain_archiving_job() returns trigger language plpgsql set search_path = pg_catalog as $$
+begin
+  new.original_audio_url := null; new.original_cover_url := null; new.original_video_url := null;
+  new.storage_audio_url := null; new.storage_cover_url := null; new.storage_video_url := null;
+  new.started_at := null; new.completed_at := null; new.error_message := null; new.metadata := '{"cause": "owner"}';
+  new.created_at := now(); new.updated_at := now();
+  return new;
+end $$;
+create or replace trigger plain_job before insert on ${COMPAT_SCHEMA}.track_archiving_jobs for each row
+  when (current_user in ('authenticated', 'anon')) execute function ${COMPAT_SCHEMA}.plain_archiving_job();
+
 -- The safety net under the triggers: finished tracks that are neither archived nor in the queue (restored from a dump,
 -- written while triggers were off), and jobs that nobody has taken up. Answers how many were found.
 create or replace function reprise.rearm_archive() returns int language plpgsql as $$
 declare
   found_rows int;
 begin
-  perform reprise.arm_archival(t.id, t.user_id, coalesce(t.expires_at, t.created_at + reprise.retention_of(t.audio_url)), false)
+  perform reprise.arm_archival(t.id, t.user_id, coalesce(t.expires_at, reprise.expiry_of(t), t.created_at + interval '15 days'), false)
   from ${COMPAT_SCHEMA}.tracks t
   where t.status = 'completed' and not t.archived_to_storage and t.deleted_at is null and coalesce(t.audio_url, t.cover_url, t.video_url) is not null
     and not exists (select from reprise.archivals a where a.track_id = t.id);
