@@ -219,6 +219,39 @@ describe('fixity', () => {
     expect(await living.records.claim()).toBe(key)
   })
 
+  it('files that cannot be looked at, however many and however old, keep no other file from being read', async () => {
+    const bad = await Promise.all(Array.from({ length: 120 }, () => store()))
+    const good = await store()
+    await query(`update reprise.files set created_at = created_at - interval '1 day' where blob_key = any ($1)`, [bad.map(({ key }) => key)])
+    const disk = createDiskStore({ root: folder })
+    const blobs = { ...disk, head: (key: string) => (key === good.key ? disk.head(key) : Promise.reject(Object.assign(new Error('no'), { code: 'EACCES' }))) }
+    await pass30Days()
+    // more of them at once than a claim looks at, given back for later, and again when their time has come
+    const { records } = node({ name: 'other' })
+    for (let n = 0; n < 116; n++) await records.release((await records.claim())!, 600_000)
+    await database.db.setClockOffset(21 * DAY_MS + 601_000)
+    const one = node({ blobs })
+    one.start()
+    await expect.poll(async () => (await query('select verified_at from reprise.files where blob_key = $1', [good.key])).rows[0]!.verified_at, { timeout: 20_000 }).toEqual(expect.any(Date))
+    await one.stop()
+    expect(await findings()).toEqual([])
+    // and they come again themselves
+    await database.db.setClockOffset(21 * DAY_MS + 1_300_000)
+    expect(await one.records.claim()).not.toBeNull()
+  }, 30_000)
+
+  it('a repair that cannot be tried keeps no other from being tried', async () => {
+    const lost = []
+    for (let n = 0; n < 102; n++) lost.push((await store()).key)
+    await query(`insert into reprise.fixity_findings (blob_key, kind, next_at) select key, 'missing', reprise.now() - interval '1 hour' + n * interval '1 second' from unnest($1::text[]) with ordinality as k (key, n)`, [lost])
+    const { records } = node()
+    for (const key of lost.slice(0, 101)) {
+      expect(await records.claim()).toBe(key)
+      await records.release(key, 600_000)
+    }
+    expect(await records.claim()).toBe(lost[101])
+  })
+
   it('stops in the middle of a file and leaves it due', async () => {
     const { key } = await store({ bytes: Buffer.alloc(3_000_000, 7) })
     await pass30Days()

@@ -1,6 +1,7 @@
 import { createLoop } from '../../engine/loop.ts'
 import { ASIDE, type Examined, type Heal } from '../../engine/heal.ts'
 import { sleep, type Clock } from '../../kernel/clock.ts'
+import { AppError } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import { compare, type Listed } from './compare.ts'
@@ -21,8 +22,11 @@ interface Deps {
 const LOOK_EVERY_MS = 60_000
 /** Between two files, so that many small ones are no burst of queries. */
 const PAUSE_MS = 20
-/** A file that could not be looked at (not: that is damaged) waits so long for the next try. */
+/** A file that could not be looked at (not: that is damaged) waits so long for the next try, and for all others. */
 const AGAIN_MS = 600_000
+/** After the nth such file in a row n times as long, up to the most: our store may be away. */
+const FAULT_PAUSE_MS = 50
+const MOST_FAULT_PAUSE_MS = 10_000
 /** Younger files may be without a record because it is just being written. */
 const YOUNG_MS = 24 * 3_600_000
 const AT_ONCE = 500
@@ -37,21 +41,26 @@ const MB = 1_000_000
 export function createFixity({ records, blobs, heal, days, mbPerSec, leaseMs, clock, logger }: Deps) {
   const pace = createPace(mbPerSec * MB)
   let stopping = new AbortController()
+  let faults = 0
 
   async function round(): Promise<'more' | 'done'> {
     const blobKey = await records.claim()
     if (blobKey === null) return 'done'
     const { signal } = stopping
     const renewing = setInterval(() => records.renew(blobKey).catch(() => undefined), leaseMs / 3).unref()
+    let nap = PAUSE_MS
     try {
       await examine(blobKey, (bytes) => pace(bytes, signal))
+      faults = 0
     } catch (error) {
       await records.release(blobKey, signal.aborted ? 0 : AGAIN_MS)
-      if (!signal.aborted) throw error
+      // A file of which heal has said what is wrong with it: the others have their turn.
+      if (!signal.aborted && !(error instanceof AppError)) throw error
+      nap = Math.min(MOST_FAULT_PAUSE_MS, ++faults * FAULT_PAUSE_MS)
     } finally {
       clearInterval(renewing)
     }
-    await sleep(PAUSE_MS, signal)
+    await sleep(nap, signal)
     return signal.aborted ? 'done' : 'more'
   }
 

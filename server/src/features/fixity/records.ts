@@ -52,9 +52,10 @@ export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase 
     renew: (blobKey: string) => db.query(
       `update reprise.fixity_claims set lease_until = reprise.now() + $3 * interval '1 millisecond' where blob_key = $1 and owner = $2`, [blobKey, node, leaseMs]),
 
-    /** Gives a file back unread, for somebody else or for later. */
-    release: (blobKey: string, afterMs: number) => db.query(
-      `update reprise.fixity_claims set lease_until = reprise.now() + $3 * interval '1 millisecond' where blob_key = $1 and owner = $2`, [blobKey, node, afterMs]),
+    /** Gives a file back unread: for anybody at once (0), or for later, after those that nobody had yet. */
+    release: (blobKey: string, afterMs: number) => afterMs === 0
+      ? db.query('delete from reprise.fixity_claims where blob_key = $1 and owner = $2', [blobKey, node])
+      : db.query(`update reprise.fixity_claims set lease_until = reprise.now() + $3 * interval '1 millisecond' where blob_key = $1 and owner = $2`, [blobKey, node, afterMs]),
 
     /** Writes down how a file was found, and tells its owner when it is lost. Null: no record names it any more. */
     async settle(blobKey: string, examined: Examined | null): Promise<void> {
