@@ -16,6 +16,7 @@ const harness: ProviderHarness = {
       { answer: error(403, 'Country, region, or territory not supported'), code: 'provider_auth' },
       { answer: error(429, 'Rate limit reached for requests: you are sending requests too quickly'), code: 'rate_limited' },
       { answer: error(429, 'You exceeded your current quota, please check your plan and billing details'), code: 'no_credits' },
+      { answer: error(429, 'Your quota does not suffice to generate this'), code: 'no_credits' },
       { answer: error(503, 'The engine is currently overloaded, please try again later'), code: 'unavailable' },
     ],
     refusalSaying: (echo) => error(400, echo),

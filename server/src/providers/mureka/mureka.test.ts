@@ -46,6 +46,12 @@ describe('Mureka', () => {
       expect(server.requests[1]!.json).toMatchObject({ lyrics: '[Verse]\nRain', n: 2, model: 'auto' })
     })
 
+    it('a style alone says what the lyrics are about', async () => {
+      server.next(words, started)
+      await submit({ prompt: '', style: 'jazz' })
+      expect(server.requests[0]!.json).toEqual({ prompt: 'jazz' })
+    })
+
     it('lyrics written for us that are too long keep their whole lines', async () => {
       server.next({ json: { lyrics: 'a line of twenty-six signs\n'.repeat(200) } }, started)
       await submit({})

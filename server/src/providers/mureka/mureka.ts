@@ -74,8 +74,9 @@ export function createMureka(options: MurekaOptions): Provider {
   async function reasonOf(answer: Answer, signal: AbortSignal): Promise<ProviderErrorCode | null> {
     const words = readError(answer.json)
     if (answer.status === 400 && isPolicy(words)) return 'content_policy'
-    if (answer.status !== 429 || /quickly|rate|concurren|frequen/i.test(words)) return refusalByStatus(answer.status)
+    if (answer.status !== 429) return refusalByStatus(answer.status)
     if (/quota|billing|balance|credit/i.test(words)) return 'no_credits'
+    if (/quickly|\brate\b|concurren|frequen/i.test(words)) return 'rate_limited'
     return (await billing(signal))?.amount === 0 ? 'no_credits' : 'rate_limited'
   }
 

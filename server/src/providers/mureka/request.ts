@@ -22,7 +22,7 @@ const control = (request: GenerationRequest): string => [filled(request.prompt),
 
 /** What the lyrics shall be about, when none are given. */
 export const lyricsIdea = (request: GenerationRequest): string =>
-  [filled(request.prompt), filled(request.title) && `Title: ${filled(request.title)}`].filter(Boolean).join('\n')
+  [filled(request.prompt) || control(request), filled(request.title) && `Title: ${filled(request.title)}`].filter(Boolean).join('\n')
 
 /** The endpoint wants words for every song: without any, they are written for us first. */
 export const needsLyrics = (request: GenerationRequest): boolean => !request.instrumental && filled(request.lyrics) === ''
