@@ -82,7 +82,7 @@ export function createGenerationQueries({ db, schema }: { db: Database; schema: 
          left join "${schema}".tracks t on t.id = k.track_id
          left join reprise.results r on r.id = k.track_id
          left join "${schema}".ai_generations g on g.id = $1
-         left join lateral (select e ->> 'local_storage_path' as path from jsonb_array_elements(g.metadata -> 'results') e where e ->> 'index' = k.index::text limit 1) told on true
+         left join lateral (select e ->> 'local_storage_path' as path from jsonb_path_query(g.metadata, '$.results[*]') e where e ->> 'index' = k.index::text limit 1) told on true
          left join reprise.files f on f.bucket = 'albert-tracks' and f.path = told.path and f.track_id = t.id
          order by k.index`, [generationId])
       return found.map((row) => ({
@@ -108,8 +108,8 @@ export function createGenerationQueries({ db, schema }: { db: Database; schema: 
       // Songs are locked before their generation, as by whoever stores them.
       await on.query(`select from "${schema}".tracks where generation_id = $1 order by id for no key update`, [generationId])
       const { rowCount } = await on.query(
-        `update ${generations} set metadata = metadata || jsonb_build_object('titles', coalesce(metadata -> 'titles', '{}') || jsonb_build_object($2::text, $3::text))
-         where id = $1 and metadata -> 'titles' -> $2::text is null`, [generationId, String(index), title])
+        `update ${generations} set metadata = metadata || jsonb_build_object('titles', case when jsonb_typeof(metadata -> 'titles') = 'object' then metadata -> 'titles' else '{}' end || jsonb_build_object($2::text, $3::text))
+         where id = $1 and metadata -> 'titles' ->> $2::text is null`, [generationId, String(index), title])
       if (rowCount > 0) await on.query(
         `update "${schema}".tracks set title = $3, updated_at = reprise.now() where generation_id = $1 and track_variant = $2 and deleted_at is null`, [generationId, index + 1, title])
     },
@@ -117,8 +117,8 @@ export function createGenerationQueries({ db, schema }: { db: Database; schema: 
     /** The file name that somebody would like; it counts until the song has one. */
     async wishName(generationId: string, index: number, filename: string): Promise<void> {
       await db.query(
-        `update ${generations} set metadata = metadata || jsonb_build_object('filenames', coalesce(metadata -> 'filenames', '{}') || jsonb_build_object($2::text, $3::text))
-         where id = $1 and metadata -> 'filenames' -> $2::text is null`, [generationId, String(index), filename.slice(0, 200)])
+        `update ${generations} set metadata = metadata || jsonb_build_object('filenames', case when jsonb_typeof(metadata -> 'filenames') = 'object' then metadata -> 'filenames' else '{}' end || jsonb_build_object($2::text, $3::text))
+         where id = $1 and metadata -> 'filenames' ->> $2::text is null`, [generationId, String(index), filename.slice(0, 200)])
     },
 
     /** The archive's open job for a track, a new one when there is none: many that ask at once get the same. */

@@ -27,7 +27,7 @@ end $$;
 -- The names that older callers use. The other types keep a call with plain arguments unambiguous: it is the one above.
 create or replace function ${COMPAT_SCHEMA}.acquire_operation_lock(_key varchar, _ttl_seconds bigint default 60)
 returns boolean language sql security definer set search_path = pg_catalog as $$
-  select ${COMPAT_SCHEMA}.acquire_operation_lock(p_key => _key::text, p_ttl_seconds => least(_ttl_seconds, 86400)::integer, p_owner => null)
+  select ${COMPAT_SCHEMA}.acquire_operation_lock(p_key => _key::text, p_ttl_seconds => least(greatest(_ttl_seconds, 1), 86400)::integer, p_owner => null)
 $$;
 
 -- Only its own: an owner whose lease has lapsed and was taken over releases nothing.
@@ -40,7 +40,7 @@ end $$;
 
 -- The lock under which a track's file is fetched; null when it belongs to no generation.
 create or replace function reprise.download_key(p_track uuid) returns text language sql stable as $$
-  select 'download:' || t.generation_id || ':' || coalesce(t.track_variant, 1) - 1 from ${COMPAT_SCHEMA}.tracks t
+  select 'download:' || t.generation_id || ':' || coalesce(t.track_variant, 1)::bigint - 1 from ${COMPAT_SCHEMA}.tracks t
   where t.id = p_track and t.generation_id is not null
 $$;
 

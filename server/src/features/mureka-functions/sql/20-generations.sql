@@ -3,6 +3,18 @@ create or replace function reprise.plain_name(p_text text) returns text language
   select nullif(left(regexp_replace(regexp_replace(p_text, '[^A-Za-z0-9._-]+', '_', 'g'), '^\.+', ''), 100), '')
 $$;
 
+-- What the team writes into its JSON may be anything: what does not fit is passed over, never a fault of the statement that writes
+-- it, or of a move of ours.
+create or replace function reprise.uuid_told(p_text text) returns uuid language sql immutable as $$
+  select case when p_text ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then p_text::uuid end
+$$;
+create or replace function reprise.url_told(p_texts text[]) returns text language sql immutable as $$
+  select u.url from unnest(p_texts) with ordinality u (url, place) where u.url ~* '^https?://' order by u.place limit 1
+$$;
+create or replace function reprise.song_url_told(p_song jsonb) returns text language sql immutable as $$
+  select reprise.url_told(array[p_song ->> 'provider_url', p_song ->> 'audio_url', p_song ->> 'url', p_song ->> 'mp3_url'])
+$$;
+
 -- The results that a row of the team itself tells of, in whatever list; without any list its one address is the only result.
 create or replace function reprise.results_told(p_metadata jsonb, p_result_url text)
 returns table (index int, provider_id text, provider_url text, title text, lyrics text, track_id uuid, told jsonb) language plpgsql immutable as $$
@@ -11,19 +23,19 @@ declare
   v_name text;
 begin
   foreach v_name in array array['results', 'songs', 'tracks', 'choices'] loop
-    if jsonb_typeof(p_metadata -> v_name) = 'array' and p_metadata -> v_name -> 0 is not null then
+    if jsonb_typeof(p_metadata -> v_name) = 'array' and exists (select from jsonb_array_elements(p_metadata -> v_name) e where reprise.song_url_told(e) is not null) then
       v_list := p_metadata -> v_name;
       exit;
     end if;
   end loop;
-  v_list := coalesce(v_list, jsonb_build_array(jsonb_build_object('title', p_metadata -> 'title', 'lyrics', p_metadata -> 'lyrics',
-    'provider_url', coalesce(p_metadata ->> 'provider_url', p_metadata ->> 'external_url', p_metadata ->> 'audio_url', p_result_url))));
+  v_list := coalesce(v_list, jsonb_build_array(jsonb_build_object('title', p_metadata -> 'title', 'lyrics', p_metadata -> 'lyrics', 'provider_url',
+    reprise.url_told(array[p_metadata ->> 'provider_url', p_metadata ->> 'external_url', p_metadata ->> 'audio_url', p_result_url]))));
   return query
   select (n.place - 1)::int, coalesce(n.one ->> 'provider_id', n.one ->> 'id', n.one ->> 'audio_id'), u.url, n.one ->> 'title', n.one ->> 'lyrics',
-    case when n.one ->> 'track_id' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then (n.one ->> 'track_id')::uuid end, n.one
+    reprise.uuid_told(n.one ->> 'track_id'), n.one
   from jsonb_array_elements(v_list) with ordinality n (one, place)
-  cross join lateral (select coalesce(n.one ->> 'provider_url', n.one ->> 'audio_url', n.one ->> 'url', n.one ->> 'mp3_url') as url) u
-  where jsonb_typeof(n.one) = 'object' and u.url ~* '^https?://';
+  cross join lateral (select reprise.song_url_told(n.one) as url) u
+  where u.url is not null;
 end $$;
 
 -- What is known of a generation's results, ours by our own records. `track_id` is that of the song, also when it is not there yet.
@@ -62,7 +74,7 @@ begin
   if found then return v_named; end if;
   v_folder := p_generation.user_id || '/' || coalesce(reprise.plain_name(p_generation.service), 'unknown') || '/'
     || coalesce(reprise.plain_name(p_generation.task_id), p_generation.id::text) || '/';
-  v_ext := '.' || reverse(split_part(reverse(v_file.path), '.', 1));
+  v_ext := coalesce(substring(v_file.path from '\.[A-Za-z0-9]{1,5}$'), '');
   v_wish := reprise.plain_name(p_generation.metadata -> 'filenames' ->> p_index::text);
   foreach v_wish in array array[regexp_replace(v_wish, '\.[A-Za-z0-9]{1,5}$', ''),
     coalesce(reprise.plain_name(p_generation.service), 'unknown') || '_' || p_index + 1 || '_' || left(p_track.id::text, 8), p_track.id::text] loop
@@ -157,9 +169,9 @@ declare
 begin
   select g.metadata into v_wishes from ${COMPAT_SCHEMA}.ai_generations g where g.id = new.generation_id for no key update;
   if not found then return new; end if;
-  new.project_id := coalesce(new.project_id, (v_wishes ->> 'project_id')::uuid);
-  new.artist_id := coalesce(new.artist_id, (v_wishes ->> 'artist_id')::uuid);
-  new.title := coalesce(v_wishes -> 'titles' ->> (new.track_variant - 1)::text, new.title);
+  new.project_id := coalesce(new.project_id, reprise.uuid_told(v_wishes ->> 'project_id'));
+  new.artist_id := coalesce(new.artist_id, reprise.uuid_told(v_wishes ->> 'artist_id'));
+  new.title := coalesce(v_wishes -> 'titles' ->> (new.track_variant::bigint - 1)::text, new.title);
   return new;
 end $$;
 create or replace trigger take_wishes before insert on ${COMPAT_SCHEMA}.tracks for each row when (new.generation_id is not null) execute function reprise.take_wishes();
@@ -206,7 +218,8 @@ end $$;
 
 create or replace function reprise.name_task() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
 begin
-  new.task_id := coalesce(new.task_id, new.metadata ->> 'mureka_task_id', new.metadata ->> 'task_id', new.metadata ->> 'taskId');
+  new.task_id := coalesce(new.task_id, (select t.id from unnest(array[new.metadata ->> 'mureka_task_id', new.metadata ->> 'task_id', new.metadata ->> 'taskId'])
+    with ordinality t (id, place) where length(t.id) between 1 and 500 order by t.place limit 1));
   return new;
 end $$;
 create or replace trigger name_task before insert or update of task_id, metadata on ${COMPAT_SCHEMA}.ai_generations for each row execute function reprise.name_task();
