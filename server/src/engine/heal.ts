@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import type { Database } from '../database/pool.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { Ids } from '../kernel/ids.ts'
@@ -27,8 +28,15 @@ export interface Examined {
 /** Waits before going on, so that reading stays within its rate; throws to stop it. */
 export type Pace = (bytes: number) => Promise<void>
 
-/** Somebody waits for the answer. */
+/** Nobody waits for the answer: reading is paced, and a source has the time that any download has, until `signal`. */
+export interface Background {
+  pace?: Pace
+  signal: AbortSignal
+}
+
+/** So long whoever waits for the answer waits for the source. */
 const PATIENCE_MS = 60_000
+const TOO_SLOW = 'its source was too slow'
 /** Damaged bytes are kept under this prefix. */
 export const ASIDE = 'aside/'
 
@@ -49,15 +57,16 @@ interface Deps {
   storeIsThere: () => Promise<void>
   ids: Ids
   logger: Logger
+  patienceMs?: number
 }
 
 /**
  * Reads a stored file (`reprise.files`) and puts lost or damaged bytes right: fetched from their source again and
  * published under their own key when they are the very bytes that were stored. No other bytes ever take their place,
  * the damaged ones are kept aside, and no record changes. Null when no record names that file.
- * Throws AppError(storage_failed) when our own store is in trouble, and what `pace` throws.
+ * Throws AppError(storage_failed) when our own store is in trouble, and the reason of a background's `signal`.
  */
-export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger }: Deps) {
+export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger, patienceMs = PATIENCE_MS }: Deps) {
   const mending = new Map<string, Promise<Examined>>()
 
   async function find(blobKey: string): Promise<Stored | null> {
@@ -90,7 +99,7 @@ export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger }: D
     return hash.digest('hex') === sha256 ? null : 'flipped'
   }
 
-  async function mend(stored: Stored, damage: Damage): Promise<Examined> {
+  async function mend(stored: Stored, damage: Damage, background?: Background): Promise<Examined> {
     const { blobKey } = stored
     logger.error({ blobKey, damage }, 'ALERT: a stored file is missing or damaged')
     const gone = (why: string, lost: boolean): Examined => {
@@ -99,10 +108,12 @@ export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger }: D
     }
     if (!stored.sourceUrl) return gone('it has no source', true)
     let again: Verified
+    const signal = background?.signal ?? AbortSignal.timeout(patienceMs)
     try {
-      again = await obtain(wanted(stored), AbortSignal.timeout(PATIENCE_MS))
+      again = await obtain(wanted(stored), signal)
     } catch (error) {
       if (error instanceof SaveRefused) return gone(error.message, error.final)
+      if (!background && signal.aborted && error === signal.reason) return gone(TOO_SLOW, false)
       throw error
     }
     try {
@@ -117,22 +128,30 @@ export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger }: D
     }
   }
 
-  async function examine(stored: Stored, pace?: Pace): Promise<Examined> {
-    const damage = await damageOf(stored, pace)
+  async function examine(stored: Stored, background?: Background): Promise<Examined> {
+    const damage = await damageOf(stored, background?.pace)
     if (!damage) return { health: 'whole', damage: null, why: null, lost: false, aside: null }
     const { blobKey } = stored
-    const work = mending.get(blobKey) ?? mend(stored, damage).finally(() => mending.delete(blobKey))
+    const others = mending.get(blobKey)
+    if (others) return background ? others : Promise.race([others, tooSlow(damage)])
+    const work = mend(stored, damage, background).finally(() => mending.delete(blobKey))
     mending.set(blobKey, work)
     return work
   }
 
-  return async function heal(blobKey: string, pace?: Pace): Promise<Examined | null> {
+  /** Somebody else's work has another patience. */
+  async function tooSlow(damage: Damage): Promise<Examined> {
+    await setTimeout(patienceMs, undefined, { ref: false })
+    return { health: 'gone', damage, why: TOO_SLOW, lost: false, aside: null }
+  }
+
+  return async function heal(blobKey: string, background?: Background): Promise<Examined | null> {
     const stored = await find(blobKey)
     if (!stored) return null
     try {
-      return await examine(stored, pace)
+      return await examine(stored, background)
     } catch (error) {
-      if (error instanceof AppError || (error as Error).name === 'AbortError') throw error
+      if (error instanceof AppError || background?.signal.aborted) throw error
       logger.error({ err: error, blobKey }, 'a stored file could not be looked after')
       throw new AppError('storage_failed')
     }

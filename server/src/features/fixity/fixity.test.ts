@@ -29,6 +29,9 @@ let song: Buffer
 let other: Buffer
 /** What the provider answers, by path. */
 const answers = new Map<string, Buffer | number>()
+/** Slow ones, which answer when this resolves, and how often they were asked. */
+const slow = new Map<string, Promise<void>>()
+let slowlyAsked = 0
 const said: { text: string; about: Record<string, unknown> }[] = []
 const say = (about: unknown, text: string) => void said.push({ text, about: about as Record<string, unknown> })
 const logger = { error: say, warn: say, info: say, debug: say } as unknown as Logger
@@ -36,7 +39,9 @@ const logger = { error: say, warn: say, info: say, debug: say } as unknown as Lo
 beforeAll(async () => {
   database = await createTestDatabase()
   folder = await mkdtemp(join(tmpdir(), 'reprise-fixity-'))
-  provider = createServer((request, response) => {
+  provider = createServer(async (request, response) => {
+    if (slow.has(request.url!)) slowlyAsked++
+    await slow.get(request.url!)
     const answer = answers.get(request.url!) ?? 404
     if (typeof answer === 'number') return void response.writeHead(answer).end()
     response.writeHead(200, { 'content-type': 'audio/mpeg', 'content-length': answer.length }).end(answer)
@@ -55,6 +60,8 @@ afterAll(async () => {
 })
 beforeEach(async () => {
   answers.clear()
+  slow.clear()
+  slowlyAsked = 0
   said.length = 0
   await database.db.setClockOffset(0)
   await query('truncate reprise.files, reprise.fixity_claims, reprise.fixity_findings, reprise.fixity_passes, public.notifications, public.tracks cascade')
@@ -66,9 +73,9 @@ const notices = async () => (await query('select * from public.notifications ord
 const pass30Days = () => database.db.setClockOffset(21 * DAY_MS)
 
 /** A node of its own, over the same database and the same folder. */
-function node(options: { blobs?: BlobStore; mbPerSec?: number; name?: string; there?: () => Promise<void> } = {}) {
+function node(options: { blobs?: BlobStore; mbPerSec?: number; name?: string; there?: () => Promise<void>; patienceMs?: number } = {}) {
   const blobs = options.blobs ?? createDiskStore({ root: folder })
-  const heal = createHealer({ db: database.db, blobs, obtain: createObtain({ blobs, guardedFetch }), storeIsThere: options.there ?? (async () => undefined), ids: systemIds, logger })
+  const heal = createHealer({ db: database.db, blobs, obtain: createObtain({ blobs, guardedFetch }), storeIsThere: options.there ?? (async () => undefined), ids: systemIds, logger, patienceMs: options.patienceMs })
   const records = createFixityRecords({ db: database.db, schema: 'public', node: options.name ?? 'a', days: 30, leaseMs: 60_000, linkBase: '' })
   const fixity = createFixity({ records, blobs, heal, days: 30, mbPerSec: options.mbPerSec ?? 10_000, leaseMs: 60_000, clock: { now: () => Date.now() + 2 * DAY_MS }, logger })
   return { ...fixity, blobs, records, heal }
@@ -171,6 +178,43 @@ describe('fixity', () => {
     expect(await one.look((await findings())[0]!.blob_key)).toBe('healed')
     expect(await findings()).toMatchObject([{ repaired_at: expect.any(Date), next_at: null }])
     expect(await notices()).toHaveLength(1)
+  })
+
+  it('a source too slow for somebody who waits is put on record, and mended behind their back', async () => {
+    const { id, file, key } = await store()
+    await truncate(file, 1_000)
+    const { promise, resolve: answer } = Promise.withResolvers<void>()
+    slow.set(`/${id}`, promise)
+    const one = node({ patienceMs: 30 })
+    expect(await one.look(key)).toBe('gone')
+    expect(await findings()).toMatchObject([{ blob_key: key, kind: 'truncated', detail: 'its source was too slow', tries: 1, next_at: expect.any(Date), told_at: null, ended_at: null }])
+    expect((await query('select checked_at from reprise.files')).rows[0]!.checked_at).toEqual(expect.any(Date))
+    await database.db.setClockOffset(11 * 60_000)
+    one.start()
+    await expect.poll(() => slowlyAsked).toBe(2)
+    // whoever asks meanwhile waits no longer for it than for the source
+    expect(await one.look(key)).toBe('gone')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    answer()
+    await expect.poll(findings).toMatchObject([{ repaired_at: expect.any(Date), next_at: null }])
+    expect(slowlyAsked).toBe(2)
+    await one.stop()
+    expect(sha256Hex(await readFile(file))).toBe(sha256Hex(song))
+  })
+
+  it('stops while a slow source is asked and leaves the file due, with nothing put on record', async () => {
+    const { id, file, key } = await store()
+    await unlink(file)
+    const { promise, resolve: answer } = Promise.withResolvers<void>()
+    slow.set(`/${id}`, promise)
+    await pass30Days()
+    const one = node()
+    one.start()
+    await expect.poll(() => slowlyAsked).toBe(1)
+    await one.stop()
+    answer()
+    expect(await findings()).toEqual([])
+    expect(await node({ name: 'b' }).records.claim()).toBe(key)
   })
 
   it('a whole file is read and nothing is said; its next turn comes in twenty days', async () => {

@@ -1,5 +1,5 @@
 import { createLoop } from '../../engine/loop.ts'
-import { ASIDE, type Examined, type Heal } from '../../engine/heal.ts'
+import { ASIDE, type Background, type Examined, type Heal } from '../../engine/heal.ts'
 import { sleep, type Clock } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Logger } from '../../kernel/logger.ts'
@@ -50,7 +50,7 @@ export function createFixity({ records, blobs, heal, days, mbPerSec, leaseMs, cl
     const renewing = setInterval(() => records.renew(blobKey).catch(() => undefined), leaseMs / 3).unref()
     let nap = PAUSE_MS
     try {
-      await examine(blobKey, (bytes) => pace(bytes, signal))
+      await examine(blobKey, { pace: (bytes) => pace(bytes, signal), signal })
       faults = 0
     } catch (error) {
       await records.release(blobKey, signal.aborted ? 0 : AGAIN_MS)
@@ -64,8 +64,8 @@ export function createFixity({ records, blobs, heal, days, mbPerSec, leaseMs, cl
     return signal.aborted ? 'done' : 'more'
   }
 
-  async function examine(blobKey: string, paced?: (bytes: number) => Promise<void>): Promise<Examined | null> {
-    const examined = await heal(blobKey, paced)
+  async function examine(blobKey: string, background?: Background): Promise<Examined | null> {
+    const examined = await heal(blobKey, background)
     await records.settle(blobKey, examined)
     return examined
   }
@@ -98,11 +98,12 @@ export function createFixity({ records, blobs, heal, days, mbPerSec, leaseMs, cl
         if (strays.length > 0) seen.orphans += await records.orphans(strays)
         strays = []
       }
+      const { signal } = stopping
       let faults = 0
       for await (const { key, record } of compare(blobs.list(''), counted(records.recorded(), seen))) {
-        if (stopping.signal.aborted) return seen // the next pass sees it all
+        if (signal.aborted) return seen // the next pass sees it all
         if (record) {
-          const examined = await examine(key).catch((error) => {
+          const examined = await examine(key, { signal }).catch((error) => {
             if (++faults > MOST_FAULTS) throw error
             return null
           })
