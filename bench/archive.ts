@@ -14,7 +14,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const thread = new Worker(new URL('./kit/files.ts', import.meta.url))
 const { port, bytes } = await new Promise<{ port: number; bytes: number }>((resolve) => thread.once('message', resolve))
 const host = `127.0.0.1:${port}`
-const house = await startHouse({ roles: ['worker'], provider: `http://${host}`, env: { ARCHIVE_PARALLEL: String(settings.parallel), DATABASE_POOL: '20' }, nodeOptions: process.env.BENCH_NODE_OPTIONS?.split(' ') })
+const house = await startHouse({ roles: ['worker'], provider: `http://${host}`, env: { ARCHIVE_PARALLEL: String(settings.parallel), DATABASE_POOL: '20', ...(process.env.BENCH_ENV ? JSON.parse(process.env.BENCH_ENV) : {}) }, nodeOptions: process.env.BENCH_NODE_OPTIONS?.split(' ') })
 try {
   const worker = house.servers[0]!
   const memory = async () => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${worker.pid}/status`, 'utf8'))![1]) * 1024
