@@ -396,6 +396,32 @@ describe('the comparison of all records with all files', () => {
     await staged.discard()
   })
 
+  it('ends what was found of files that no record names any more; bytes that remain are orphans', async () => {
+    const one = node()
+    const [lost, flipped, kept] = [await store(), await store(), await store()]
+    await unlink(lost.file)
+    await unlink(kept.file)
+    await flip(flipped.file)
+    for (const { id, key } of [lost, flipped, kept]) {
+      answers.set(`/${id}`, other)
+      expect(await one.look(key)).toBe('gone')
+    }
+    for (const { id, key } of [lost, flipped]) {
+      await query('update public.tracks set deleted_at = reprise.now() where id = $1', [id])
+      await query('delete from reprise.files where blob_key = $1', [key])
+    }
+    await database.db.setClockOffset(5 * DAY_MS)
+    await one.pass()
+    expect(await findings()).toMatchObject([
+      { blob_key: lost.key, kind: 'missing', ended_at: expect.any(Date), repaired_at: null, next_at: null },
+      { blob_key: flipped.key, kind: 'flipped', ended_at: expect.any(Date), repaired_at: null },
+      { blob_key: kept.key, kind: 'missing', ended_at: null },
+      ...(await query(`select blob_key, ended_at from reprise.fixity_findings where kind = 'orphan' order by id`)).rows,
+    ])
+    expect((await query(`select detail from reprise.fixity_findings where kind = 'orphan' and ended_at is null and blob_key = $1`, [flipped.key])).rows).toEqual([{ detail: 'its track was deleted' }])
+    expect((await readFile(flipped.file)).length).toBe(song.length)
+  })
+
   it('says so when reading does not keep up', async () => {
     await store()
     await node().pass()

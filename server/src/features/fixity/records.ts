@@ -37,6 +37,10 @@ export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase 
     }
   }
 
+  const endNobodys = (tx: Queryable) => tx.query(
+    `update reprise.fixity_findings f set ended_at = reprise.now(), next_at = null
+     where f.ended_at is null and f.kind <> 'orphan' and not exists (select from reprise.files s where s.blob_key = f.blob_key)`)
+
   const openFindings = async () => (await db.query<{ kind: string; count: number }>(
     'select kind, count(*) as count from reprise.fixity_findings where ended_at is null group by kind order by kind')).rows
 
@@ -112,7 +116,9 @@ export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase 
       return rowCount
     },
 
+    /** What was found of files that no record names any more has ended: only so can bytes that remain be orphans. */
     async beginPass(): Promise<number> {
+      await endNobodys(db)
       const { rows } = await db.query<{ id: number }>('insert into reprise.fixity_passes default values returning id')
       return rows[0]!.id
     },
@@ -120,6 +126,7 @@ export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase 
     /** Orphans that this pass has not seen are gone, or somebody's again. Answers how far reading is behind. */
     async endPass(id: number, seen: { files: number; bytes: number; damaged: number; orphans: number }): Promise<{ overdue: number; nodes: number }> {
       return db.transaction(async (tx) => {
+        await endNobodys(tx) // deleted meanwhile
         await tx.query(
           `update reprise.fixity_findings set ended_at = reprise.now() where kind = 'orphan' and ended_at is null and seen_at < (select started_at from reprise.fixity_passes where id = $1)`, [id])
         await tx.query('update reprise.fixity_passes set ended_at = reprise.now(), files = $2, bytes = $3, damaged = $4, orphans = $5 where id = $1',
