@@ -28,11 +28,18 @@ describe('side work', () => {
       ('old', $1, reprise.now() - interval '8 days'), ('kept', $1, reprise.now() - interval '6 days')`, [user])
     await query(`insert into reprise.nodes (node, role, started_at, round_at) values
       ('old', 'worker', reprise.now(), reprise.now() - interval '25 hours'), ('kept', 'worker', reprise.now(), reprise.now() - interval '23 hours')`)
+    await query(`insert into reprise.fixity_claims (blob_key, owner, lease_until) values
+      ('old', 'a', reprise.now() - interval '25 hours'), ('kept', 'a', reprise.now() - interval '23 hours'), ('held', 'a', reprise.now() + interval '1 minute')`)
+    await query(`insert into reprise.operation_locks (key, acquired_at, expires_at) values
+      ('old', reprise.clock() - interval '3 hours', reprise.clock() - interval '61 minutes'), ('kept', reprise.clock(), reprise.clock() - interval '59 minutes'),
+      ('held', reprise.clock() - interval '9 days', reprise.clock() + interval '1 minute')`)
     await prune(database.db, 3)
     expect((await query('select key from reprise.idempotency')).rows).toEqual([{ key: 'kept' }])
     expect((await query('select task_id from reprise.parked_callbacks')).rows).toEqual([{ task_id: 'kept' }])
     expect((await query(`select convert_from(token_hash, 'utf8') as name from reprise.session_links`)).rows).toEqual([{ name: 'kept' }])
     expect((await query('select node from reprise.nodes')).rows).toEqual([{ node: 'kept' }])
+    expect((await query('select blob_key from reprise.fixity_claims order by 1')).rows).toEqual([{ blob_key: 'held' }, { blob_key: 'kept' }])
+    expect((await query('select key from reprise.operation_locks order by 1')).rows).toEqual([{ key: 'held' }, { key: 'kept' }])
     expect(await count('accounts')).toBe(1)
   })
 

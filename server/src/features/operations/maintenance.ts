@@ -83,6 +83,9 @@ const FORGOTTEN = {
   parked_callbacks: `received_at < reprise.now() - interval '10 minutes'`,
   session_links: `expires_at < reprise.now() - interval '7 days'`,
   nodes: `round_at < reprise.now() - interval '1 day'`,
+  // of files that could not be looked at: with it they wait for all others, without it they are the oldest again
+  fixity_claims: `lease_until < reprise.now() - interval '1 day'`,
+  operation_locks: `expires_at < reprise.clock() - interval '1 hour'`,
 }
 
 /** Forgets what has had its time, some rows at once: no statement holds many locks or runs into its time limit. */
