@@ -37,6 +37,7 @@ import { createRuns } from './features/music-clips/runs.ts'
 import { isValidAudioUrl } from './features/mureka-functions/audio-url.ts'
 import { createDownload } from './features/mureka-functions/download.ts'
 import { createDownloadGuard } from './features/mureka-functions/download-guard.ts'
+import { createForeignSongs } from './features/mureka-functions/foreign-songs.ts'
 import { createGenerationQueries } from './features/mureka-functions/generations.queries.ts'
 import { followMurekaFunctions } from './features/mureka-functions/mureka-functions.listener.ts'
 import { murekaFunctionsRoutes } from './features/mureka-functions/mureka-functions.routes.ts'
@@ -194,6 +195,8 @@ export async function wire(options: WireOptions) {
     wake: () => engine.waker.wake(['archive']),
   })
   engine.waker.on('archive', archive.wake)
+  const foreignSongs = createForeignSongs({ db, logger })
+  engine.waker.on('songs', foreignSongs.wake)
   const board = createBoard({ db, schema, pricePerGb: options.storagePricePerGb, nextRun: () => nextRun('archive', clock.now()) })
 
   const resultsOf = (kind: string, provider: string): number =>
@@ -254,7 +257,7 @@ export async function wire(options: WireOptions) {
   for (const room of rooms) app.route('/', room)
   const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false
 
-  const stop = async () => void (await Promise.all([engine.stop(), archive.stop(), fixity.stop()]))
+  const stop = async () => void (await Promise.all([engine.stop(), archive.stop(), foreignSongs.stop(), fixity.stop()]))
   const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily, fixity: fixity.pass })
 
   return {
@@ -264,6 +267,7 @@ export async function wire(options: WireOptions) {
     async startWorkers(): Promise<void> {
       await engine.startWorkers()
       archive.start()
+      foreignSongs.start()
       fixity.start()
     },
     /** Takes nothing new and waits for what is under way. */

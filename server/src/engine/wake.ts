@@ -3,7 +3,7 @@ import type { Database } from '../database/pool.ts'
 import type { Logger } from '../kernel/logger.ts'
 
 /** What there may be to do now. A wake is only a hint: every loop also looks by itself. */
-const TOPICS = ['dispatch', 'attend', 'save', 'events', 'outbox', 'archive'] as const
+const TOPICS = ['dispatch', 'attend', 'save', 'events', 'outbox', 'archive', 'songs'] as const
 export type Topic = (typeof TOPICS)[number]
 
 /** Between two notices of one node to the others. NOTIFY inside a busy transaction would halve its rate. */

@@ -19,6 +19,7 @@ describe('the guard of downloads', () => {
   async function songs(): Promise<{ id: string; tracks: [string, string] }> {
     const { rows: [row] } = await database.db.query<{ id: string }>(
       `insert into team.ai_generations (user_id, status, metadata) values (gen_random_uuid(), 'completed', $1) returning id`, [JSON.stringify({ songs: urls.map((url) => ({ url })) })])
+    await database.db.query('select reprise.make_foreign_tracks($1)', [row!.id])
     const { rows } = await database.db.query<{ id: string }>('select t.id from team.tracks t join reprise.archivals a on a.track_id = t.id where t.generation_id = $1 order by t.track_variant', [row!.id])
     expect(rows).toHaveLength(2)
     return { id: row!.id, tracks: [rows[0]!.id, rows[1]!.id] }

@@ -105,8 +105,7 @@ export function createGenerationQueries({ db, schema }: { db: Database; schema: 
 
     /** A title for a song of a generation, the first time that one is told. */
     async nameSong(generationId: string, index: number, title: string, on: Queryable): Promise<void> {
-      // Songs are locked before their generation, as by whoever stores them.
-      await on.query(`select from "${schema}".tracks where generation_id = $1 order by id for no key update`, [generationId])
+      await on.query('select reprise.lock_songs($1)', [generationId])
       const { rowCount } = await on.query(
         `update ${generations} set metadata = metadata || jsonb_build_object('titles', case when jsonb_typeof(metadata -> 'titles') = 'object' then metadata -> 'titles' else '{}' end || jsonb_build_object($2::text, $3::text))
          where id = $1 and metadata -> 'titles' ->> $2::text is null`, [generationId, String(index), title])
@@ -121,12 +120,13 @@ export function createGenerationQueries({ db, schema }: { db: Database; schema: 
          where id = $1 and metadata -> 'filenames' ->> $2::text is null`, [generationId, String(index), filename.slice(0, 200)])
     },
 
-    /** The archive's open job for a track, a new one when there is none: many that ask at once get the same. */
+    /** The archive's open job for a track, a new one when there is none or it only waits for its next try: many that ask at once get the same. */
     async openJob(trackId: string): Promise<string> {
       return db.transaction(async (tx) => {
         await tx.query(`select pg_advisory_xact_lock(hashtextextended('archive ' || $1, 0))`, [trackId])
         const { rows: [open] } = await tx.query<{ id: string }>(
-          `select id from "${schema}".track_archiving_jobs where track_id = $1 and status in ('pending', 'processing') order by created_at desc limit 1`, [trackId])
+          `select id from "${schema}".track_archiving_jobs where track_id = $1 and (status = 'pending' or (status = 'processing'
+             and exists (select from reprise.archivals where track_id = $1 and lease_until > reprise.now()))) order by created_at desc limit 1`, [trackId])
         if (open) return open.id
         const { rows: [fresh] } = await tx.query<{ id: string }>(
           `insert into "${schema}".track_archiving_jobs (track_id, user_id, metadata) select id, user_id, '{"cause": "request"}' from "${schema}".tracks where id = $1 returning id`, [trackId])

@@ -185,6 +185,17 @@ end $$;
 create or replace trigger tell_generation after insert or update of storage_audio_url, deleted_at, generation_id on ${COMPAT_SCHEMA}.tracks for each row
   when (new.generation_id is not null) execute function reprise.tell_generation();
 
+-- All songs of a generation, in the order in which everybody locks: first the songs, then their generation. Of many at once
+-- the second sees what the first has made.
+create or replace function reprise.lock_songs(p_id uuid) returns void language plpgsql
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('songs of ' || p_id, 0));
+  perform from ${COMPAT_SCHEMA}.tracks t where t.id in (
+    select n.id from ${COMPAT_SCHEMA}.tracks n where n.generation_id = p_id union all select k.track_id from reprise.results_of(p_id) k
+    union all select g.track_id from ${COMPAT_SCHEMA}.ai_generations g where g.id = p_id) order by t.id for no key update;
+end $$;
+
 -- The songs of a row of the team itself: each that is missing is made, with the provider's address, which puts it into the
 -- archive's queue. One that was deleted is not made again.
 create or replace function reprise.make_tracks(p_id uuid) returns void language plpgsql
@@ -195,8 +206,7 @@ declare
   v_track ${COMPAT_SCHEMA}.tracks;
   v_total int;
 begin
-  -- Of many at once the second sees what the first has made.
-  perform pg_advisory_xact_lock(hashtextextended('songs of ' || p_id, 0));
+  perform reprise.lock_songs(p_id);
   select * into v_row from ${COMPAT_SCHEMA}.ai_generations where id = p_id;
   select count(*) into v_total from reprise.results_of(p_id);
   for v_known in select * from reprise.results_of(p_id) k order by k.index loop
@@ -224,14 +234,26 @@ begin
 end $$;
 create or replace trigger name_task before insert or update of task_id, metadata on ${COMPAT_SCHEMA}.ai_generations for each row execute function reprise.name_task();
 
--- A finished generation of the team itself is fetched without anybody asking.
+-- A finished generation of the team itself is fetched without anybody asking: a worker makes its songs in a moment. The
+-- statement that finishes it waits for no song.
 create or replace function reprise.save_foreign_generation() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
 begin
-  if not exists (select from reprise.generations g where g.id = new.id) then perform reprise.make_tracks(new.id); end if;
+  if exists (select from reprise.generations g where g.id = new.id) then return null; end if;
+  insert into reprise.foreign_generations (id) values (new.id);
+  perform pg_notify('reprise_wake', 'sql:songs');
   return null;
 end $$;
 create or replace trigger save_foreign_generation after insert or update of status, result_url, metadata on ${COMPAT_SCHEMA}.ai_generations for each row
   when (new.status = 'completed' and current_setting('reprise.refreshing', true) is distinct from 'on') execute function reprise.save_foreign_generation();
+
+-- What is written while this works leaves an entry of its own. False when another process is at it.
+create or replace function reprise.make_foreign_tracks(p_id uuid) returns boolean language plpgsql as $$
+begin
+  delete from reprise.foreign_generations where seq in (select q.seq from reprise.foreign_generations q where q.id = p_id for update skip locked);
+  if not found then return false; end if;
+  perform reprise.make_tracks(p_id);
+  return true;
+end $$;
 
 -- Seed 000: makes a generation's songs, or gives them project and artist. Answers the first one's id, null while there is none.
 create or replace function ${COMPAT_SCHEMA}.create_or_update_track_from_generation(p_generation_id uuid, p_project_id uuid default null, p_artist_id uuid default null)
@@ -241,8 +263,8 @@ begin
     raise exception 'generation % does not exist', p_generation_id using errcode = 'no_data_found';
   end if;
   if p_project_id is not null or p_artist_id is not null then
-    -- Songs are locked before their generation, as by whoever stores them; one that comes meanwhile takes it from there.
-    perform from ${COMPAT_SCHEMA}.tracks t where t.generation_id = p_generation_id order by t.id for no key update;
+    -- A song that comes meanwhile takes it from its generation.
+    perform reprise.lock_songs(p_generation_id);
     update ${COMPAT_SCHEMA}.ai_generations g set updated_at = reprise.now(),
       metadata = g.metadata || jsonb_strip_nulls(jsonb_build_object('project_id', p_project_id, 'artist_id', p_artist_id)) where g.id = p_generation_id;
     update ${COMPAT_SCHEMA}.tracks t set project_id = coalesce(p_project_id, t.project_id), artist_id = coalesce(p_artist_id, t.artist_id), updated_at = reprise.now()
