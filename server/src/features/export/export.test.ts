@@ -155,6 +155,28 @@ describe('the export of a library', () => {
     expect(suspected.sort()).toEqual([lost.key, cut.key].sort())
   })
 
+  it('names every file that a track has in another store: a record under another address is not that file', async () => {
+    const user = randomUUID()
+    const theirs = 'https://team.example/storage/v1/object/public/tracks-audio/their own/x.mp3'
+    const [ours, away, moved] = [await makeTrack(user), randomUUID(), await makeTrack(user)]
+    const set = (id: string, values: string) => database.db.query(`update public.tracks set ${values} where id = $1`, [id])
+    const cover = randomBytes(100)
+    await write(await record(user, ours.id, 'tracks-covers', `${user}/Ночь ${ours.id}.jpg`, 'image/jpeg', cover), cover)
+    await set(ours.id, `audio_url = 'https://cdn.example/1.mp3', storage_audio_url = 'http://reprise/storage/v1/object/public/${ours.key}?v=1', cover_url = 'http://reprise/storage/v1/object/public/tracks-covers/${user}/${encodeURIComponent('Ночь')}%20${ours.id}.jpg'`)
+    await database.db.query(`insert into public.tracks (id, user_id, title, status) values ($1, $2, 'kept by the team', 'completed')`, [away, user])
+    await set(away, `audio_url = '${theirs}', storage_audio_url = '${theirs}', video_url = 'https://cdn.example/100%.mp4', archived_to_storage = true`)
+    await set(moved.id, `storage_audio_url = '${theirs}'`)
+    const { root, files } = await unpack(user)
+    expect(files.filter((file) => file.endsWith('.mp3'))).toHaveLength(2)
+    const missing = JSON.parse(await readFile(join(root, 'data/missing.json'), 'utf8')) as { trackId: string }[]
+    expect(missing.sort((a, b) => [away, moved.id].indexOf(a.trackId) - [away, moved.id].indexOf(b.trackId))).toEqual([
+      { trackId: away, title: 'kept by the team', file: 'audio', reason: 'kept in another store', url: theirs },
+      { trackId: away, title: 'kept by the team', file: 'video', reason: 'not stored yet', url: 'https://cdn.example/100%.mp4' },
+      { trackId: moved.id, title: 'Ночь: "Луна"', file: 'audio', reason: 'kept in another store', url: theirs },
+    ])
+    expect(await readFile(join(root, 'bag-info.txt'), 'utf8')).toContain('3 files are missing')
+  })
+
   it.each([
     ['is another one', (file: string) => writeFile(file, Buffer.alloc(50_000))],
     ['is shorter', (file: string) => truncate(file, 49_999)],

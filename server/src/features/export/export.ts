@@ -20,8 +20,10 @@ export interface Missing {
   trackId: string | null
   title: string | null
   file: string
-  reason: 'not stored yet' | 'missing in our storage' | 'damaged in our storage'
+  reason: 'not stored yet' | 'kept in another store' | 'missing in our storage' | 'damaged in our storage'
   sha256?: string
+  /** Where it is, as far as known. */
+  url?: string
 }
 
 export interface Export {
@@ -83,7 +85,9 @@ export function createExport({ library, blobs, damaged, suspect, version, clock 
       tracks++
       const stem = `${safeTitle(track.title)}-${track.id}`
       const files = await take(stem, track.files, track, track.createdAt)
-      for (const file of track.elsewhere) missing.push({ trackId: track.id, title: track.title, file, reason: 'not stored yet' })
+      for (const { file, url, kept } of track.elsewhere) {
+        missing.push({ trackId: track.id, title: track.title, file, reason: kept ? 'kept in another store' : 'not stored yet', url })
+      }
       payload.push(madeFile(`data/${names(stem, 'json')}`, json({ ...track.told, files }), track.createdAt))
     }
     const now = new Date(clock.now())

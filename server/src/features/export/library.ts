@@ -18,8 +18,15 @@ export interface LibraryTrack {
   told: Record<string, unknown>
   createdAt: Date
   files: StoredFile[]
-  /** Files that the track has, but not in our storage yet. */
-  elsewhere: string[]
+  /** Files that the track has, but not in our storage. */
+  elsewhere: Elsewhere[]
+}
+
+export interface Elsewhere {
+  file: 'audio' | 'cover' | 'video'
+  url: string
+  /** Said to be stored there for good; otherwise it is still to be fetched. */
+  kept: boolean
 }
 
 const FILES = `jsonb_build_object('blobKey', f.blob_key, 'path', f.path, 'sha256', f.sha256, 'bytes', f.bytes, 'mime', f.mime)`
@@ -32,7 +39,8 @@ export function createLibrary({ db, schema }: { db: Database; schema: string }) 
         const { rows }: { rows: Record<string, any>[] } = await db.query(
           `select t.*, to_char(t.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as exact_at,
              (select coalesce(jsonb_agg(${FILES} order by f.mime, f.path), '[]')
-              from (select distinct on (s.blob_key) s.* from reprise.files s where s.track_id = t.id order by s.blob_key, s.bucket desc) f) as files
+              from (select distinct on (s.blob_key) s.* from reprise.files s where s.track_id = t.id order by s.blob_key, s.bucket desc) f) as files,
+             array(select s.bucket || '/' || s.path from reprise.files s where s.track_id = t.id) as names
            from "${schema}".tracks t
            where t.user_id = $1 and t.deleted_at is null ${last ? 'and (t.created_at, t.id) > ($2::timestamptz, $3::uuid)' : ''}
              and (t.status = 'completed' or exists (select from reprise.files s where s.track_id = t.id))
@@ -60,7 +68,12 @@ export function createLibrary({ db, schema }: { db: Database; schema: string }) 
 }
 
 function trackOf(row: Record<string, any>): LibraryTrack {
-  const elsewhere = (['audio', 'cover', 'video'] as const).filter((role) => row[`${role}_url`] && !row[`storage_${role}_url`])
+  const elsewhere = (['audio', 'cover', 'video'] as const).flatMap((file): Elsewhere[] => {
+    const kept = row[`storage_${file}_url`]
+    const url = kept || row[`${file}_url`]
+    // Whatever a column says: it is ours when a record of this track backs its address.
+    return !url || row.names.includes(nameIn(url)) ? [] : [{ file, url, kept: Boolean(kept) }]
+  })
   return {
     id: row.id, title: row.title, createdAt: row.created_at, files: row.files, elsewhere,
     told: {
@@ -69,6 +82,16 @@ function trackOf(row: Record<string, any>): LibraryTrack {
       generationId: row.generation_id, variant: row.track_variant, totalVariants: row.total_variants, durationMs: row.duration_ms,
       projectId: row.project_id, artistId: row.artist_id, createdAt: row.created_at, archivedAt: row.archived_at,
     },
+  }
+}
+
+/** The name under which a file lies in a store, by its address: `bucket/path`. */
+function nameIn(url: string): string | null {
+  const name = /\/storage\/v1\/object\/(?:public|sign)\/([^?#]+)/.exec(url)?.[1]
+  try {
+    return name ? decodeURIComponent(name) : null
+  } catch {
+    return null // not an address of ours
   }
 }
 
