@@ -18,10 +18,18 @@ describe('taking a whole library away', () => {
   let stranger: TestUser
   let folder: string
   let tracks: any[]
+  /** Files are read when this resolves. */
+  let held = Promise.resolve()
+  let reads = 0
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'reprise-take-away-'))
-    reprise = await startHarness({ blobs: createDiskStore({ root: join(folder, 'files') }) })
+    const disk = createDiskStore({ root: join(folder, 'files') })
+    reprise = await startHarness({ blobs: { ...disk, async get(key, range) {
+      reads++
+      await held
+      return disk.get(key, range)
+    } } })
     user = await reprise.user('leaver', 1_000)
     stranger = await reprise.user('stranger', 1_000)
     const asked = await reprise.call('POST', '/api/generations', { token: user.token, body: { provider: 'suno', kind: 'song', prompt: 'to be taken away' } })
@@ -69,11 +77,17 @@ describe('taking a whole library away', () => {
   })
 
   it('asked twice at once the second waits its turn; what a client has left does not block the next', async () => {
-    const first = await get(user.token)
-    const [head, second] = [await fetch(`${reprise.url}/api/export`, { method: 'HEAD', headers: { authorization: `Bearer ${stranger.token}` } }), await get(user.token)]
+    const { promise, resolve: letGo } = Promise.withResolvers<void>()
+    held = promise
+    reads = 0
+    const first = get(user.token)
+    await expect.poll(() => reads).toBeGreaterThan(0)
+    const head = await fetch(`${reprise.url}/api/export`, { method: 'HEAD', headers: { authorization: `Bearer ${stranger.token}` } })
     expect(head.status).toBe(200)
-    if (second.status === 429) expect(Number(second.headers.get('retry-after'))).toBeGreaterThan(0)
-    await Promise.all([first.arrayBuffer(), second.arrayBuffer()])
+    const second = await get(user.token)
+    expect([second.status, Number(second.headers.get('retry-after'))]).toEqual([429, 30])
+    letGo()
+    expect(await first.then(async (answer) => [answer.status, (await answer.arrayBuffer()).byteLength > 0])).toEqual([200, true])
     const leaving = new AbortController()
     await fetch(`${reprise.url}/api/export`, { headers: { authorization: `Bearer ${user.token}` }, signal: leaving.signal })
     leaving.abort()
@@ -103,6 +117,7 @@ describe('taking a whole library away', () => {
     const file = join(folder, 'of the operator.zip')
     expect(await cli(user.id, file)).toMatchObject({ code: 0, out: expect.stringContaining('2 tracks, 4 files') })
     expect(await check(file)).toContain('missing.json')
+    expect((await run('unzip', ['-p', file, '*/bag-info.txt'])).stdout).toContain(' 0 files are missing')
     expect(await cli(user.id, file)).toMatchObject({ code: 1, err: expect.stringContaining('exists already') })
     expect(await cli('nobody', join(folder, 'x.zip'))).toMatchObject({ code: 1, err: expect.stringContaining('Nobody is known') })
     await writeFile(join(folder, 'files', await keyOf(tracks[1].id)), Buffer.alloc(tracks[1].bytes))
