@@ -18,20 +18,24 @@ import { createDiskStore } from '../server/src/storage/disk/disk-store.ts'
 const run = promisify(execFile)
 const QUIET = { maxBuffer: 64e6 }
 
-/** Tools that judge an unpacked bag; each throws when it finds it invalid. */
-const TOOLS: Record<string, { look: () => Promise<unknown>; judge: (bag: string) => Promise<unknown> }> = {
+const found = (...look: [string, string[]]) => run(...look).then(() => true, () => false)
+
+/** Tools that judge an unpacked bag; each throws when it finds it invalid. `bagit`: it knows BagIt, not only hashes. */
+const TOOLS: Record<string, { bagit: boolean; there: () => Promise<boolean>; judge: (bag: string) => Promise<unknown> }> = {
   'bagit.py (Library of Congress)': {
-    look: () => run('python3', ['-c', 'import bagit']),
+    bagit: true,
+    there: () => found('python3', ['-c', 'import bagit']),
     judge: (bag) => run('python3', ['-m', 'bagit', '--validate', bag], QUIET),
   },
-  'BAGIT_VALIDATOR (any command that takes a folder)': {
-    async look() {
-      if (!process.env.BAGIT_VALIDATOR) throw new Error('not set')
-    },
-    judge: (bag) => run(process.env.BAGIT_VALIDATOR!, [bag], QUIET),
+  'BAGIT_VALIDATOR (a command, to which the folder is added)': {
+    bagit: true,
+    // One that is given and cannot be started breaks the proof.
+    there: async () => Boolean(process.env.BAGIT_VALIDATOR?.trim()),
+    judge: (bag) => run('sh', ['-c', `${process.env.BAGIT_VALIDATOR} "$1"`, 'sh', bag], QUIET),
   },
   'sha256sum over the manifests, every payload file listed': {
-    look: () => run('sha256sum', ['--version']),
+    bagit: false,
+    there: () => found('sha256sum', ['--version']),
     async judge(bag) {
       for (const manifest of ['manifest-sha256.txt', 'tagmanifest-sha256.txt']) await run('sha256sum', ['--check', '--strict', '--quiet', manifest], { cwd: bag, ...QUIET })
       const { stdout } = await run('sh', ['-c', `find data -type f | LC_ALL=C sort > ../found; sed 's/^[0-9a-f]*  //' manifest-sha256.txt | LC_ALL=C sort | cmp - ../found`], { cwd: bag, ...QUIET })
@@ -44,8 +48,18 @@ const TITLES = [
   'Plain', 'Ночь: "Луна" / 100 %', 'e\u0301tude', '..', '-rf', 'CON', 'a\nb\rc', 'trailing. ', '夜'.repeat(200), '🌙🌟', '\u202etxt.exe', '* ? < > |', "it's `$(here)` & there", ' ',
 ]
 
+interface Report {
+  broken: string[]
+  /** No tool that knows BagIt has judged the bag: what holds is its hashes. */
+  unproved: string | null
+  judged: string[]
+  notTried: string[]
+  megabytes: number
+  seconds: number
+}
+
 /** Exports a library of awkward titles and has it judged by every BagIt tool found here. `large`: with a song of 4.5 GB, for ZIP64. */
-export async function bagit({ large, say }: { large: boolean; say: (line: string) => void }): Promise<{ broken: string[]; judged: string[]; notTried: string[]; megabytes: number; seconds: number }> {
+export async function bagit({ large, say }: { large: boolean; say: (line: string) => void }): Promise<Report> {
   const broken: string[] = []
   const judged: string[] = []
   const notTried: string[] = []
@@ -97,20 +111,23 @@ export async function bagit({ large, say }: { large: boolean; say: (line: string
     const [name, ...more] = await readdir(root)
     if (more.length) broken.push(`more than one folder: ${more.join(', ')}`)
     const unpacked = join(root, name!)
-    for (const [tool, { look, judge }] of Object.entries(TOOLS)) {
-      if (!(await look().then(() => true, () => false))) {
+    let proved = false
+    for (const [tool, { bagit: knows, there, judge }] of Object.entries(TOOLS)) {
+      if (!(await there())) {
         say(`    NOT TRIED, it is not on this machine: ${tool}`)
         notTried.push(tool)
         continue
       }
       judged.push(tool)
+      proved ||= knows
       await judge(unpacked).catch((error: Error) => broken.push(`${tool} says: ${error.message.slice(0, 500)}`))
       await spoil(unpacked, async () => {
         if (await judge(unpacked).then(() => true, () => false)) broken.push(`${tool} takes a spoilt bag for valid: it proves nothing`)
       })
     }
     if (judged.length === 0) broken.push('no tool judged the bag')
-    return { broken, judged, notTried, megabytes: Math.round(bag.bytes / 1e6), seconds }
+    const unproved = proved ? null : 'no BagIt tool has judged the bag, only its hashes were compared: name one in BAGIT_VALIDATOR'
+    return { broken, unproved, judged, notTried, megabytes: Math.round(bag.bytes / 1e6), seconds }
   } finally {
     await db.close()
     await postgres.stop()
