@@ -246,7 +246,7 @@ export async function wire(options: WireOptions) {
     murekaFunctionsRoutes({
       db, schema, generations, accept: accept.accept as never, wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']), playable: (url) => media.playable(url),
       download: createDownload({
-        generations, heal: fixity.look, isValidAudioUrl: (url) => isValidAudioUrl(url, { hosts: options.audioUrlHosts ?? [], allowHosts: options.downloadAllowHosts }),
+        generations, blobs, heal: fixity.look, isValidAudioUrl: (url) => isValidAudioUrl(url, { hosts: options.audioUrlHosts ?? [], allowHosts: options.downloadAllowHosts }),
         redownload: async (generationId) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by: 'download-and-save-track' } })),
       }),
     }),

@@ -68,6 +68,7 @@ interface Deps {
  */
 export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger, patienceMs = PATIENCE_MS }: Deps) {
   const mending = new Map<string, Promise<Examined>>()
+  const reading = new Map<string, Promise<Damage | null>>()
 
   async function find(blobKey: string): Promise<Stored | null> {
     const { rows } = await db.query<Stored>({
@@ -129,7 +130,7 @@ export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger, pat
   }
 
   async function examine(stored: Stored, background?: Background): Promise<Examined> {
-    const damage = await damageOf(stored, background?.pace)
+    const damage = await (background ? damageOf(stored, background.pace) : readOnce(stored))
     if (!damage) return { health: 'whole', damage: null, why: null, lost: false, aside: null }
     const { blobKey } = stored
     const others = mending.get(blobKey)
@@ -137,6 +138,14 @@ export function createHealer({ db, blobs, obtain, storeIsThere, ids, logger, pat
     const work = mend(stored, damage, background).finally(() => mending.delete(blobKey))
     mending.set(blobKey, work)
     return work
+  }
+
+  /** However many wait for a file: it is read once for all of them. A paced reader is too slow for these. */
+  function readOnce(stored: Stored): Promise<Damage | null> {
+    const { blobKey } = stored
+    const read = reading.get(blobKey) ?? damageOf(stored).finally(() => reading.delete(blobKey))
+    reading.set(blobKey, read)
+    return read
   }
 
   /** Somebody else's work has another patience. */

@@ -1,5 +1,6 @@
 import { sleep } from '../../kernel/clock.ts'
 import { AppError } from '../../kernel/errors.ts'
+import type { BlobStore } from '../../storage/blob-store.ts'
 import type { GenerationQueries, GenerationRow, Named, SongState } from './generations.queries.ts'
 
 export interface DownloadAsk extends Named {
@@ -21,6 +22,7 @@ interface Deps {
   redownload: (generationId: string) => Promise<void>
   /** Puts stored bytes right that are lost or damaged. */
   heal: (blobKey: string) => Promise<'whole' | 'healed' | 'gone'>
+  blobs: Pick<BlobStore, 'head'>
   /** Most that a caller waits; ms. */
   waitMs?: number
 }
@@ -32,7 +34,7 @@ const RETRY_AFTER_SEC = 5
  * Sees to it that a result is stored and waits for that a while. Never downloads itself: the engine and the archive do,
  * each result once, whoever asks how often.
  */
-export function createDownload({ generations, isValidAudioUrl, redownload, heal, waitMs = 25_000 }: Deps) {
+export function createDownload({ generations, isValidAudioUrl, redownload, heal, blobs, waitMs = 25_000 }: Deps) {
   async function songOf(generation: GenerationRow, index: number): Promise<SongState> {
     const song = (await generations.songs(generation.id)).find((one) => one.index === index)
     if (!song || song.deleted) throw new AppError('not_found')
@@ -62,7 +64,7 @@ export function createDownload({ generations, isValidAudioUrl, redownload, heal,
 
     let jobId: string | null = null
     if (song.stored) {
-      const health = song.stored.blobKey ? await inTime(heal(song.stored.blobKey)) : 'whole'
+      const health = (await isFine(song.stored)) ? 'whole' : await inTime(heal(song.stored.blobKey!))
       if (health === 'gone') throw new AppError('download_failed')
       if (health) return stored()!
     } else {
@@ -79,6 +81,11 @@ export function createDownload({ generations, isValidAudioUrl, redownload, heal,
     const lock = await generations.lock(generation.id, song.index)
     const job = jobId ? await generations.job(jobId) : null
     return { kind: 'in_progress', since: lock?.since ?? job?.since ?? song.engine?.since ?? new Date(), retryAfterSec: Math.max(RETRY_AFTER_SEC, lock?.lastsSec ?? 0) }
+  }
+
+  /** Without reading it whole: kept by the team itself, or hashed lately and as long as ever. */
+  async function isFine({ blobKey, verifiedLately, bytes }: NonNullable<SongState['stored']>): Promise<boolean> {
+    return blobKey === null || (verifiedLately && (await blobs.head(blobKey))?.bytes === bytes)
   }
 
   /** Wakes who fetches it; leaves alone who is at it. Answers the archive's job, when it is the archive's. */

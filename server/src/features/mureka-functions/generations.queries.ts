@@ -37,10 +37,13 @@ export interface SongState {
   /** The best playable address, as it stands in the column. */
   audioUrl: string | null
   /** Our copy, null while there is none. `path` is within its bucket; no `blobKey` where the team keeps it itself. */
-  stored: { url: string; path: string; bytes: number; blobKey: string | null } | null
+  stored: { url: string; path: string; bytes: number; blobKey: string | null; verifiedLately: boolean } | null
   /** What the engine knows of it; null for the team's own. */
   engine: { state: string; busy: boolean; since: Date | null } | null
 }
+
+/** Nobody reads a file whole again whose bytes were hashed less than so long ago. */
+const LATELY_MIN = 5
 
 const ROW = 'g.id, g.user_id as "userId", g.service, g.status, g.task_id as "taskId", (select o.state from reprise.generations o where o.id = g.id) as state'
 
@@ -77,6 +80,8 @@ export function createGenerationQueries({ db, schema }: { db: Database; schema: 
         `select k.index, coalesce(t.id, r.id, k.track_id) as track_id, t.id is not null as exists, t.deleted_at is not null as deleted, k.provider_id, k.provider_url,
            coalesce(t.title, k.title) as title, coalesce(t.lyrics, k.lyrics) as lyrics, coalesce(t.duration, round(r.provider_duration_ms / 1000.0)::int) as duration,
            coalesce(t.audio_url, k.provider_url) as audio_url, t.storage_audio_url, t.bytes, f.path, f.sha256, f.bytes as file_bytes, f.blob_key,
+           -- a file is stored hashed: until it is read again its creation counts
+           coalesce((case when f.checked_at is null then f.created_at when f.verified_at >= f.checked_at then f.verified_at end) > reprise.now() - interval '${LATELY_MIN} minutes', false) as verified_lately,
            r.state, r.lease_until > reprise.now() as busy, r.known_at
          from reprise.results_of($1) k
          left join "${schema}".tracks t on t.id = k.track_id
@@ -155,7 +160,7 @@ export type GenerationQueries = ReturnType<typeof createGenerationQueries>
 function storedOf(row: Record<string, any>): SongState['stored'] {
   if (row.deleted || !row.storage_audio_url) return null
   const [base, name = ''] = (row.storage_audio_url as string).split('/storage/v1/object/public/')
-  if (row.path) return { url: `${base}/storage/v1/object/public/albert-tracks/${row.path}?v=${row.sha256.slice(0, 8)}`, path: row.path, bytes: row.file_bytes, blobKey: row.blob_key }
+  if (row.path) return { url: `${base}/storage/v1/object/public/albert-tracks/${row.path}?v=${row.sha256.slice(0, 8)}`, path: row.path, bytes: row.file_bytes, blobKey: row.blob_key, verifiedLately: row.verified_lately }
   // Where the team keeps it itself.
-  return { url: row.storage_audio_url, path: name.split('?')[0]!.split('/').slice(1).join('/'), bytes: row.bytes, blobKey: null }
+  return { url: row.storage_audio_url, path: name.split('?')[0]!.split('/').slice(1).join('/'), bytes: row.bytes, blobKey: null, verifiedLately: false }
 }

@@ -79,8 +79,9 @@ begin
   foreach v_wish in array array[regexp_replace(v_wish, '\.[A-Za-z0-9]{1,5}$', ''),
     coalesce(reprise.plain_name(p_generation.service), 'unknown') || '_' || p_index + 1 || '_' || left(p_track.id::text, 8), p_track.id::text] loop
     continue when coalesce(v_wish, '') = '';
-    insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime, track_id, source_url)
-      values ('albert-tracks', v_folder || v_wish || v_ext, v_file.blob_key, v_file.user_id, v_file.sha256, v_file.bytes, v_file.mime, v_file.track_id, v_file.source_url)
+    insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime, track_id, source_url, created_at, checked_at, verified_at)
+      values ('albert-tracks', v_folder || v_wish || v_ext, v_file.blob_key, v_file.user_id, v_file.sha256, v_file.bytes, v_file.mime, v_file.track_id, v_file.source_url,
+        v_file.created_at, v_file.checked_at, v_file.verified_at)
     on conflict (bucket, path) do nothing returning * into v_named;
     if found then return v_named; end if;
   end loop;
