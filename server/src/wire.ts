@@ -119,7 +119,7 @@ export interface WireOptions {
 }
 
 /** Tables in the compatibility schema that must be ours. */
-const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics', 'ai_generations']
+const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics', 'ai_generations', 'generation_jobs', 'generation_tasks']
 
 /** Reading a file again is in no hurry: another node waits longer before it takes over. */
 const FIXITY_LEASE_MS = 60_000
