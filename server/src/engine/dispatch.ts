@@ -96,7 +96,7 @@ export function createDispatcher(deps: Deps) {
       const mine = sending.kind === 'applied' && sending.move.decision.after.generation.state === 'submitting'
       if (!mine || sending.move.decision.after.attempts.at(-1)?.state !== 'sent') return
       await crash('before_post')
-      const answer = await provider.submit(ready.request, { attemptId, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: stopping.signal })
+      const answer = await provider.submit(ready.request, { attemptId, attempt: record.attempts.length, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: stopping.signal })
       await crash('after_post')
       const evidence = await toEvidence(attemptId, answer, request.kind)
       const outcome = await tell(evidence, { fence })
