@@ -1,0 +1,242 @@
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createProviderFetch } from '../server/src/providers/provider-fetch.ts'
+import { createSyncBytes, startSyncBytes } from '../server/src/providers/testing/sync-bytes.ts'
+import { SERVICE_KEY, startHarness, type Harness, type TestUser } from './harness.ts'
+
+const CREATE = '/functions/v1/create-generation-job-banana'
+const PROCESS = '/functions/v1/process-generation-tasks-banana'
+
+/** Seed 004's jobs from the front door to the gallery, at a provider whose answer is the picture. */
+describe('image jobs', () => {
+  let reprise: Harness
+  let provider: Awaited<ReturnType<typeof startSyncBytes>>
+  let user: TestUser
+  let photo: string
+  let picture: string
+  const http = createProviderFetch()
+
+  beforeAll(async () => {
+    provider = await startSyncBytes()
+    reprise = await startHarness({
+      sunoKey: null, imageProvider: 'sync-bytes', providers: [createSyncBytes({ apiKey: 'a-key-of-image-jobs', baseUrl: provider.url, fetch: http.fetch, timeScale: 1 / 200 })],
+      providerBases: { 'sync-bytes': provider.url },
+    })
+    user = await reprise.user('of image jobs')
+    picture = (await sharp({ create: { width: 600, height: 800, channels: 3, background: '#a33' } }).png().toBuffer()).toString('base64')
+    provider.usually({ json: { mime: 'image/png', base64: picture } })
+    photo = await upload(user, await sharp({ create: { width: 300, height: 200, channels: 3, background: '#3a3' } }).jpeg().toBuffer())
+  })
+  afterAll(async () => {
+    await reprise.close()
+    await Promise.all([provider.close(), http.close()])
+  })
+
+  async function upload({ token }: TestUser, bytes: Uint8Array): Promise<string> {
+    const response = await fetch(`${reprise.url}/api/uploads/images`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'image/jpeg' }, body: bytes as BodyInit })
+    expect(response.status).toBe(201)
+    return ((await response.json()) as { url: string }).url
+  }
+  let made = 0
+  const bodyOf = (more: object = {}) => ({ productName: `Lamp ${++made}`, productImages: [{ url: photo, name: 'lamp.jpg', type: 'product' }], selectedCards: [0, 1, 2], ...more })
+  const create = (body: object, { token } = user, headers: Record<string, string> = {}) => reprise.call('POST', CREATE, { token, body, headers })
+  const read = async (id: string, { token } = user) => (await reprise.call('GET', `/api/image-jobs/${id}`, { token })).body
+  const balance = async ({ token } = user) => (await reprise.call('GET', '/api/balance', { token })).body
+  async function ended(id: string, until = (job: any) => job.status === 'completed' || job.status === 'failed'): Promise<any> {
+    let job: any
+    await expect.poll(async () => until((job = await read(id))), { timeout: 20_000, message: `job ${id}` }).toBe(true)
+    return job
+  }
+  const counts = async () => (await reprise.database.db.query<Record<string, number>>(
+    'select (select count(*) from generation_jobs) as jobs, (select count(*) from generation_tasks) as tasks, (select count(*) from reprise.generations) as generations, (select count(*) from reprise.ledger_transfers) as transfers')).rows[0]
+  const violations = async () => (await reprise.database.db.query('select * from reprise.ledger_violations')).rows
+
+  it('every card of a job is stored, shown under a public address, and charged once', async () => {
+    const before = await balance()
+    const { status, body } = await create(bodyOf({ aspectRatio: '9:16', unifiedStyling: true, category: 'Home' }))
+    expect([status, body]).toEqual([202, { success: true, jobId: expect.any(String), message: expect.any(String) }])
+    const job = await ended(body.jobId)
+    expect(job).toMatchObject({ status: 'completed', totalCards: 3, completedCards: 3, failedCards: 0, tokensCost: 3, aspectRatio: '9:16', errorMessage: null, tokens: { cost: 3, held: 0, captured: 3, released: 0 } })
+    expect(job.startedAt).not.toBeNull()
+    expect(job.cards.map((card: any) => [card.index, card.type, card.status])).toEqual([[0, 'cover', 'completed'], [1, 'lifestyle', 'completed'], [2, 'macro', 'completed']])
+    expect(await balance()).toEqual({ available: before.available - 3, held: 0 })
+    for (const { imageUrl } of job.cards) {
+      expect(imageUrl).toMatch(/\/storage\/v1\/object\/public\/generated-images\//)
+      const image = await fetch(imageUrl)
+      expect([image.status, image.headers.get('content-type'), Buffer.from(await image.arrayBuffer()).toString('base64')]).toEqual([200, 'image/png', picture])
+    }
+    expect(new Set(job.cards.map((card: any) => card.imageUrl)).size).toBe(3)
+    const { rows } = await reprise.database.db.query<any>(
+      `select g.request, g.deadline_at - g.created_at as patience, t.image_url is not null and t.storage_path is not null as kept from generation_tasks t join reprise.generations g on g.id = t.generation_id where t.job_id = $1 order by t.card_index`, [body.jobId])
+    expect(rows.map(({ request }) => request.options.aspectRatio)).toEqual(['9:16', '9:16', '9:16'])
+    expect(rows.map(({ request }) => request.options.images.length)).toEqual([1, 1, 1])
+    expect(rows.every(({ kept }) => kept)).toBe(true)
+    // one style for all of them, and a scene of its own for each
+    expect(job.styleDescription).toBeTruthy()
+    expect(rows.every(({ request }) => request.prompt.includes(job.styleDescription))).toBe(true)
+    expect(new Set(rows.map(({ request }) => request.prompt)).size).toBe(3)
+    expect(await violations()).toEqual([])
+  })
+
+  it('lists show small copies, made after the pictures', async () => {
+    const { body } = await create(bodyOf({ selectedCards: [0] }))
+    const job = await ended(body.jobId, ({ cards }) => cards[0].thumbnailUrl !== null)
+    const small = await sharp(Buffer.from(await (await fetch(job.cards[0].thumbnailUrl)).arrayBuffer())).metadata()
+    expect(small).toMatchObject({ format: 'webp', width: 480, height: 640 })
+    const { body: listed } = await reprise.call('GET', '/api/image-jobs?limit=1', { token: user.token })
+    expect(listed.items).toMatchObject([{ id: body.jobId, cards: [{ thumbnailUrl: job.cards[0].thumbnailUrl }] }])
+    const next = await reprise.call('GET', `/api/image-jobs?limit=1&cursor=${listed.nextCursor}`, { token: user.token })
+    expect(next.body.items[0].id).not.toBe(body.jobId)
+  })
+
+  it('when some cards fail the job is completed with a note, and exactly these are given back', async () => {
+    const before = await balance()
+    provider.next({ status: 400, json: { error: 'no' } })
+    const { body } = await create(bodyOf({ selectedCards: [0, 1] }))
+    const job = await ended(body.jobId)
+    expect(job).toMatchObject({ status: 'completed', completedCards: 1, failedCards: 1, tokens: { cost: 2, held: 0, captured: 1, released: 1 } })
+    expect(job.errorMessage).toMatch(/^1 of 2 cards failed, their tokens were returned: ./)
+    const failed = job.cards.find((card: any) => card.status === 'failed')
+    expect(failed).toMatchObject({ imageUrl: null, error: { code: expect.any(String), message: expect.any(String) }, tokens: { released: 1 } })
+    expect(await balance()).toEqual({ available: before.available - 1, held: 0 })
+
+    // tried again: a job of its own, shown with the card that it came from
+    const again = await reprise.call('POST', `/api/image-jobs/${job.id}/cards/${failed.index}/retry`, { token: user.token })
+    expect(again.status).toBe(202)
+    const second = await ended(again.body.jobId)
+    expect(second).toMatchObject({ status: 'completed', sourceJobId: job.id, tokensCost: 1, cards: [{ type: failed.type, status: 'completed' }] })
+    const family = await read(job.id)
+    expect(family.cards[failed.index]).toMatchObject({ status: 'failed', again: [{ jobId: again.body.jobId, status: 'completed' }] })
+    expect(await violations()).toEqual([])
+  })
+
+  it('when all cards fail the job is failed, and all is given back', async () => {
+    const before = await balance()
+    provider.usually({ status: 400, json: { error: 'no' } })
+    const { body } = await create(bodyOf())
+    const job = await ended(body.jobId)
+    provider.usually({ json: { mime: 'image/png', base64: picture } })
+    expect(job).toMatchObject({ status: 'failed', completedCards: 0, failedCards: 3, tokens: { captured: 0, released: 3, held: 0 } })
+    expect(job.errorMessage).toContain('3 of 3')
+    expect(job.startedAt).not.toBeNull()
+    expect(await balance()).toEqual(before)
+  })
+
+  it('a double click is one job and one charge; a key keeps it so for a day', async () => {
+    const body = bodyOf()
+    const before = await counts()
+    const answers = await Promise.all([create(body), create(body), create({ ...body })])
+    expect(new Set(answers.map((answer) => answer.body.jobId)).size).toBe(1)
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202])
+    const after = await counts()
+    expect([after!.jobs! - before!.jobs!, after!.tasks! - before!.tasks!, after!.generations! - before!.generations!]).toEqual([1, 3, 3])
+    const keyed = bodyOf()
+    const first = await create(keyed, user, { 'idempotency-key': 'one-job' })
+    const second = await create(keyed, user, { 'idempotency-key': 'one-job' })
+    expect(second.body.jobId).toBe(first.body.jobId)
+    expect((await create(bodyOf(), user, { 'idempotency-key': 'one-job' })).status).toBe(422)
+    await ended(first.body.jobId)
+  })
+
+  it('too few tokens: 402 with what is needed and what is there, and not one card of it', async () => {
+    const poor = await reprise.user('poor', 2)
+    const body = { ...bodyOf(), productImages: [{ url: await upload(poor, Buffer.from(picture, 'base64')), type: 'product' }] }
+    const before = await counts()
+    const answer = await create(body, poor)
+    expect([answer.status, answer.body]).toMatchObject([402, { success: false, code: 'INSUFFICIENT_TOKENS', required: 3, available: 2, error: expect.any(String) }])
+    expect(await counts()).toEqual(before)
+    expect(await balance(poor)).toEqual({ available: 2, held: 0 })
+  })
+
+  it.each([
+    ['no name', { productName: undefined }, 'productName'],
+    ['an empty name', { productName: ' ' }, 'productName'],
+    ['no cards', { selectedCards: [] }, 'selectedCards'],
+    ['a card that there is not', { selectedCards: [6] }, 'selectedCards.0'],
+    ['no photo', { productImages: [] }, 'productImages'],
+    ['a reference alone', { productImages: [{ url: 'https://example.org/a.png', type: 'reference' }] }, 'productImages'],
+    ['an unknown ratio', { aspectRatio: '5:7' }, 'aspectRatio'],
+    ['a private address', { productImages: ['https://127.0.0.1/a.png'] }, 'productImages.0'],
+    ['the address of a cloud’s secrets', { productImages: ['http://169.254.169.254/latest/meta-data'] }, 'productImages.0'],
+    ['an inner name', { referenceImageUrl: 'https://localhost/a.png' }, 'referenceImageUrl'],
+    ['a file of the house', { styleSourceImageUrl: 'file:///etc/passwd' }, 'styleSourceImageUrl'],
+    ['an upload that there is not', { productImages: ['/api/uploads/images/00000000-0000-4000-8000-000000000000'] }, 'productImages.0'],
+  ])('%s is refused, and nothing is written or spent', async (_what, wrong, field) => {
+    const before = await counts()
+    const { status, body } = await create({ ...bodyOf(), ...wrong })
+    expect([status, body.success, body.code]).toEqual([400, false, 'VALIDATION_FAILED'])
+    expect(body.errors.map((error: any) => error.path)).toContain(field)
+    expect(await counts()).toEqual(before)
+  })
+
+  it('another user sees neither job, nor cards, nor uploads, and cannot use them', async () => {
+    const stranger = await reprise.user('stranger to image jobs')
+    const { body } = await create(bodyOf({ selectedCards: [0] }))
+    await ended(body.jobId)
+    for (const [method, path] of [['GET', ''], ['GET', '/zip'], ['POST', '/cards/0/retry'], ['POST', '/cards/0/regenerate']] as const) {
+      expect((await reprise.call(method, `/api/image-jobs/${body.jobId}${path}`, { token: stranger.token })).status).toBe(404)
+    }
+    expect((await reprise.call('POST', PROCESS, { token: stranger.token, body: { jobId: body.jobId } })).status).toBe(404)
+    expect((await fetch(photo, { headers: { authorization: `Bearer ${stranger.token}` } })).status).toBe(404)
+    expect((await fetch(photo)).status).toBe(401)
+    expect((await create(bodyOf(), stranger)).status).toBe(400)
+    expect((await create(bodyOf({ userId: user.id }), stranger)).status).toBe(403)
+    const as = (id: string | null) => reprise.database.asUser(id)
+    for (const table of ['generation_jobs', 'generation_tasks']) {
+      expect((await as(user.id).query(`select 1 from ${table}`)).rowCount).toBeGreaterThan(0)
+      expect((await as(stranger.id).query(`select 1 from ${table}`)).rowCount).toBe(0)
+      await expect(as(null).query(`select 1 from ${table}`)).rejects.toThrow(/permission denied/)
+      await expect(as(user.id).query(`update ${table} set status = 'failed'`)).rejects.toThrow(/permission denied/)
+    }
+  })
+
+  it('a regeneration costs what the table says, an edit too, and its picture goes along; the ratio stays', async () => {
+    const { body } = await create(bodyOf({ selectedCards: [0], aspectRatio: '16:9' }))
+    const job = await ended(body.jobId)
+    const act = (action: string, json?: object) => reprise.call('POST', `/api/image-jobs/${body.jobId}/cards/0/${action}`, { token: user.token, body: json })
+    expect((await act('retry')).status).toBe(409)
+    expect((await act('edit', { instruction: '' })).status).toBe(422)
+    const [another, changed] = [await act('regenerate'), await act('edit', { instruction: 'make the background blue' })]
+    expect([another.status, changed.status]).toEqual([202, 202])
+    expect(await ended(another.body.jobId)).toMatchObject({ tokensCost: 1, aspectRatio: '16:9', cards: [{ type: 'cover', status: 'completed' }] })
+    expect(await ended(changed.body.jobId)).toMatchObject({ tokensCost: 2, aspectRatio: '16:9', cards: [{ type: 'mainEdit', status: 'completed', tokens: { captured: 2 } }] })
+    const { rows: [edit] } = await reprise.database.db.query<any>('select g.request from generation_tasks t join reprise.generations g on g.id = t.generation_id where t.job_id = $1', [changed.body.jobId])
+    expect(edit!.request.prompt).toContain('make the background blue')
+    expect(edit!.request.options).toMatchObject({ aspectRatio: '16:9', images: [{ bucket: 'generated-images' }, { bucket: 'image-uploads' }] })
+    expect((await read(body.jobId)).cards[0].again.map((card: any) => card.type)).toEqual(['cover', 'mainEdit'])
+
+    // "same style as this", by the address of a finished picture
+    const styled = await create(bodyOf({ selectedCards: [1], styleSourceImageUrl: job.cards[0].imageUrl, sourceJobId: body.jobId }))
+    expect(await ended(styled.body.jobId)).toMatchObject({ status: 'completed', styleSourceImageUrl: job.cards[0].imageUrl, sourceJobId: body.jobId })
+
+    const zip = await fetch(`${reprise.url}/api/image-jobs/${body.jobId}/zip`, { headers: { authorization: `Bearer ${user.token}` } })
+    const bytes = Buffer.from(await zip.arrayBuffer())
+    expect([zip.status, zip.headers.get('content-length')]).toEqual([200, String(bytes.length)])
+    for (const name of ['01-cover.png', '01-cover-2.png', '01-mainEdit.png']) expect(bytes.includes(name), name).toBe(true)
+  })
+
+  it('a job from outside runs when it is asked for, once, and costs nothing here', async () => {
+    const before = await balance()
+    const db = reprise.database.asUser(null, 'service_role')
+    const { rows: [job] } = await db.query<{ id: string }>(
+      `insert into generation_jobs (user_id, product_name, product_images, total_cards, tokens_cost, status) values ($1, 'From outside', $2, 2, 14, 'pending') returning id`,
+      [user.id, JSON.stringify([{ url: photo, name: 'a', type: 'product' }])])
+    await db.query(`insert into generation_tasks (job_id, card_index, card_type, prompt) values ($1, 0, 'cover', 'as the team wrote it'), ($1, 1, 'infographic', null)`, [job!.id])
+    expect(await read(job!.id)).toMatchObject({ status: 'pending', totalCards: 2, cards: [{ status: 'pending' }, { status: 'pending' }] })
+    const answers = await Promise.all([SERVICE_KEY, user.token].map((token) => reprise.call('POST', PROCESS, { token, body: { jobId: job!.id } })))
+    expect(answers.map(({ status, body }) => [status, body])).toEqual([[202, { success: true, jobId: job!.id }], [202, { success: true, jobId: job!.id }]])
+    expect(await ended(job!.id)).toMatchObject({ status: 'completed', completedCards: 2, tokensCost: 14, tokens: { cost: 0 } })
+    expect((await reprise.database.db.query('select 1 from reprise.generations g join generation_tasks t on t.generation_id = g.id where t.job_id = $1', [job!.id])).rowCount).toBe(2)
+    expect(await balance()).toEqual(before)
+    expect((await reprise.call('POST', PROCESS, { token: user.token, body: {} })).status).toBe(400)
+    expect((await reprise.call('POST', PROCESS, { body: { jobId: job!.id } })).status).toBe(401)
+  })
+
+  it('between attempts a card says that it is tried again, and when', async () => {
+    provider.next({ status: 503, json: { error: 'busy' } })
+    const { body } = await create(bodyOf({ selectedCards: [4] }))
+    const waiting = await ended(body.jobId, ({ cards }) => cards[0].status === 'retrying' || cards[0].status === 'completed')
+    expect(waiting).toMatchObject({ status: 'processing', cards: [{ status: 'retrying', retryCount: 1, retryAfter: expect.any(String), error: { code: 'unavailable' } }] })
+    expect(await ended(body.jobId)).toMatchObject({ status: 'completed', cards: [{ status: 'completed', retryCount: 1, retryAfter: null, error: null }] })
+  })
+})
