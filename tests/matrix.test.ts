@@ -75,6 +75,12 @@ const CASES: Record<string, Case> = {
   'PUT /api/channels/{id}': { expected: ownedOnly(200), ...at('/api/channels/{id}', 'channel'), body: channel },
   'PATCH /api/channels/{id}': { expected: ownedOnly(200), ...at('/api/channels/{id}', 'channel'), body: { name: 'another' } },
   'DELETE /api/channels/{id}': { expected: ownedOnly(204), ...at('/api/channels/{id}', 'channel') },
+  'GET /api/notifications': { expected: mine(200) },
+  'POST /api/notifications/read': { expected: mine(200), body: { all: true } },
+  'GET /api/notification-settings': { expected: mine(200) },
+  'PUT /api/notification-settings': {
+    expected: mine(200), body: { kinds: { started: true, done: true, partly_done: true, failed: true, archive_failed: true, balance_low: true }, language: 'en', lowBalance: 0 },
+  },
   'GET /api/info': { expected: everybody(200) },
 
   // Not in the document: the seeds' endpoints, files, and what machines ask.
