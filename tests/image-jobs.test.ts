@@ -169,6 +169,29 @@ describe('image jobs', () => {
     expect(await counts()).toEqual(before)
   })
 
+  it('an upload is a picture, made anew; anything else is refused and leaves nothing', async () => {
+    const send = async (bytes: Uint8Array | string, type = 'image/png') => {
+      const response = await fetch(`${reprise.url}/api/uploads/images`, { method: 'POST', headers: { authorization: `Bearer ${user.token}`, 'content-type': type }, body: bytes as BodyInit })
+      return { status: response.status, body: (await response.json()) as any }
+    }
+    const kept = async () => (await reprise.database.db.query(`select 1 from reprise.files where bucket = 'image-uploads'`)).rowCount
+    const before = await kept()
+    const taken = await sharp({ create: { width: 90, height: 60, channels: 3, background: '#33a' } }).withMetadata({ orientation: 6, exif: { IFD3: { GPSLatitudeRef: 'N' } } }).jpeg().toBuffer()
+    const { status, body } = await send(taken, 'application/octet-stream')
+    expect([status, body]).toMatchObject([201, { mime: 'image/jpeg', width: 60, height: 90 }])
+    const preview = await fetch(body.previewUrl)
+    expect((await sharp(Buffer.from(await preview.arrayBuffer())).metadata()).exif).toBeUndefined()
+    expect((await fetch(body.previewUrl.replace('/sign/', '/public/'))).status).toBe(404)
+
+    expect((await send('<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml')).status).toBe(415)
+    expect((await send('{}', 'application/json')).status).toBe(415)
+    expect((await send('<html>', 'image/png')).status).toBe(415)
+    expect((await send(taken.subarray(0, 200), 'image/jpeg')).status).toBe(422)
+    expect((await send(new Uint8Array(15 * 2 ** 20 + 1))).status).toBe(413)
+    expect((await fetch(`${reprise.url}/api/uploads/images`, { method: 'POST', headers: { 'content-type': 'image/png' }, body: taken as BodyInit })).status).toBe(401)
+    expect(await kept()).toBe(before + 1)
+  })
+
   it('another user sees neither job, nor cards, nor uploads, and cannot use them', async () => {
     const stranger = await reprise.user('stranger to image jobs')
     const { body } = await create(bodyOf({ selectedCards: [0] }))
@@ -230,6 +253,31 @@ describe('image jobs', () => {
     expect(await balance()).toEqual(before)
     expect((await reprise.call('POST', PROCESS, { token: user.token, body: {} })).status).toBe(400)
     expect((await reprise.call('POST', PROCESS, { body: { jobId: job!.id } })).status).toBe(401)
+  })
+
+  it('the cards of a job from outside that fail give back their exact part of its cost, once', async () => {
+    const before = await balance()
+    const db = reprise.database.asUser(null, 'service_role')
+    const { rows: [job] } = await db.query<{ id: string }>(
+      `insert into generation_jobs (user_id, product_name, product_images, total_cards, tokens_cost) values ($1, 'From outside', $2, 3, 14) returning id`,
+      [user.id, JSON.stringify([{ url: photo, name: 'a', type: 'product' }])])
+    await db.query(`insert into generation_tasks (job_id, card_index, card_type) values ($1, 0, 'cover'), ($1, 1, 'macro'), ($1, 2, 'bundle')`, [job!.id])
+    provider.next({ status: 400, json: { error: 'no' } })
+    await reprise.call('POST', PROCESS, { token: SERVICE_KEY, body: { jobId: job!.id } })
+    const done = await ended(job!.id)
+    expect(done).toMatchObject({ status: 'completed', completedCards: 2 })
+    const failed = done.cards.find((card: any) => card.status === 'failed').index
+    expect((await balance()).available - before.available).toBe([5, 5, 4][failed])
+    expect(await violations()).toEqual([])
+  })
+
+  it('nobody names another one’s picture in a request of their own', async () => {
+    const stranger = await reprise.user('who guesses names')
+    const { rows: [file] } = await reprise.database.db.query<any>(`select path from reprise.files where bucket = 'image-uploads' and user_id = $1 limit 1`, [user.id])
+    for (const ref of [{ bucket: 'image-uploads', path: file.path }, { key: `image-uploads/${file.path}` }]) {
+      const { status, body } = await reprise.call('POST', '/api/generations', { token: stranger.token, body: { provider: 'sync-bytes', kind: 'image', prompt: 'a lamp', options: { images: [ref] } } })
+      expect([status, body.errors?.[0]?.path]).toEqual([422, 'options.images.0'])
+    }
   })
 
   it('between attempts a card says that it is tried again, and when', async () => {

@@ -3,7 +3,7 @@ import { isBroken } from '../../database/transient.ts'
 import type { AccountStatus } from '../../engine/accounts.ts'
 import type { Urgency } from '../../engine/state.ts'
 import { createBatcher } from '../../kernel/batcher.ts'
-import { AppError } from '../../kernel/errors.ts'
+import { AppError, type FieldError } from '../../kernel/errors.ts'
 import { sha256Hex, type Ids } from '../../kernel/ids.ts'
 import type { Descriptor, GenerationRequest } from '../../providers/provider.ts'
 import type { Registry } from '../../providers/registry.ts'
@@ -63,7 +63,7 @@ export function createAccept(deps: Deps) {
   /** Checks what needs no database; answers the request as the SQL function takes it. */
   async function prepare(ask: Ask, admitted = false) {
     const provider = registry.get(ask.provider)
-    const problems = provider.validate(ask.request)
+    const problems = [...provider.validate(ask.request), ...foreignPictures(ask)]
     if (problems.length) throw new AppError('validation_failed', {}, problems)
     const { refusing, concurrency } = await deps.accountStatus(provider.account)
     if (refusing && !admitted && !(await acceptedBefore(ask))) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
@@ -130,6 +130,18 @@ export function createAccept(deps: Deps) {
 }
 
 export type Accept = ReturnType<typeof createAccept>
+
+/** Pictures of ours that go along with a request must be its user's: each lies below a folder of its owner. */
+function foreignPictures({ userId, request }: Ask): FieldError[] {
+  const { images } = request.options ?? {}
+  if (!Array.isArray(images)) return []
+  const ownerOf = (ref: { bucket?: unknown; path?: unknown; key?: unknown } | null): string | undefined =>
+    typeof ref?.key === 'string' ? ref.key.split('/')[1] : typeof ref?.path === 'string' ? ref.path.split('/')[0] : undefined
+  return images.flatMap((ref, index) => {
+    const owner = ownerOf(ref)
+    return owner === undefined || owner === userId ? [] : [{ path: `options.images.${index}`, rule: 'invalid', message: 'There is no such picture.' }]
+  })
+}
 
 function idempotencyOf({ idempotency }: Ask) {
   if (!idempotency) return { route: null, key: null, bodyHash: null, keySeconds: null, waitForTwin: false }

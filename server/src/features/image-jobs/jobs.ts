@@ -179,6 +179,8 @@ export function createJobs({ db, schema, provider, acceptTogether, wake, picture
     await db.query(`update ${jobsTable} set started_at = coalesce(started_at, reprise.now()), status = 'processing', updated_at = reprise.now() where id = $1 and status in ('pending', 'processing')`, [jobId])
     const images = await picturesOf(job.userId, productImagesOf(job.productImages), job.styleSourceImageUrl, signal)
     await db.transaction(async (tx) => {
+      // Wallet before job, as where tokens are settled: two that wait for each other would not end.
+      await tx.query('select 1 from reprise.wallets where user_id = $1 for update', [job.userId])
       const { rowCount: open } = await tx.query(`select 1 from ${jobsTable} where id = $1 and status in ('pending', 'processing') for update`, [jobId])
       if (open === 0) return
       const { rows: cards } = await tx.query<{ id: string; index: number; type: string; prompt: string | null }>(

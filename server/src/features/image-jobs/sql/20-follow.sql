@@ -8,6 +8,9 @@ declare
   v_jobs uuid[];
   v_job uuid;
 begin
+  -- What was paid elsewhere may have to be given back below: wallets come before jobs, as where tokens are settled.
+  perform from reprise.wallets w
+    where w.user_id = any (array(select g.user_id from reprise.generations g where g.id = any (p_ids) and g.cost = 0 and g.finished_at is not null)) order by w.user_id for update;
   v_jobs := array(select distinct t.job_id from ${COMPAT_SCHEMA}.generation_tasks t where t.generation_id = any (p_ids));
   perform from ${COMPAT_SCHEMA}.generation_jobs j where j.id = any (v_jobs) order by j.id for no key update;
 
@@ -68,6 +71,8 @@ begin
     updated_at = reprise.now()
   where j.id = p_job and j.status in ('pending', 'processing')
     and (coalesce(v_status, j.status), v_done) is distinct from (j.status, j.completed_cards);
+  -- Of a job that was paid elsewhere; nothing of ours, whose cards are settled each by itself.
+  if found and v_status in ('completed', 'failed') and v_failed > 0 then perform reprise.refund_outside_job(p_job); end if;
 end $$;
 
 -- What became of the cards that failed, in the seed's functions' language; empty when none did.
