@@ -94,7 +94,7 @@ async function readStream(signal: AbortSignal, onOpen: () => void): Promise<void
 }
 
 function lookAtAll(): void {
-  for (const key of ['generations', 'generation', 'balance', 'tracks', 'ledger']) {
+  for (const key of ['generations', 'generation', 'image-jobs', 'image-job', 'balance', 'tracks', 'ledger']) {
     void queryClient.invalidateQueries({ queryKey: [key] })
   }
 }
@@ -114,7 +114,7 @@ function hear(client: QueryClient, data: string): void {
     for (const id of ids) {
       if (id) void client.invalidateQueries({ queryKey: ['generation', id] })
     }
-    for (const key of ['generations', 'balance', 'tracks', 'ledger']) void client.invalidateQueries({ queryKey: [key] })
+    for (const key of ['generations', 'image-jobs', 'image-job', 'balance', 'tracks', 'ledger']) void client.invalidateQueries({ queryKey: [key] })
   }, 120)
 }
 

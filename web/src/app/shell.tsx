@@ -1,5 +1,5 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { Archive, Coins, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
+import { Archive, Coins, Image, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
 import { useEffect, useRef, type ReactNode } from 'react'
 import { restorePlayer } from '../features/tracks/player.ts'
 import { PlayerBar } from '../features/tracks/player-bar.tsx'
@@ -27,6 +27,7 @@ interface Place {
 
 const PLACES: Place[] = [
   { to: '/', key: 'nav.create', icon: <SquarePen size={20} aria-hidden /> },
+  { to: '/images', key: 'nav.images', icon: <Image size={20} aria-hidden /> },
   { to: '/library', key: 'nav.library', icon: <Library size={20} aria-hidden /> },
   { to: '/channels', key: 'nav.channels', icon: <Radio size={20} aria-hidden /> },
   { to: '/wallet', key: 'nav.wallet', icon: <Coins size={20} aria-hidden /> },

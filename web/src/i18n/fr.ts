@@ -1,4 +1,5 @@
 import type { Messages } from './en.ts'
+import { imagesFr } from './images.fr.ts'
 
 export const fr: Messages = {
   'app.skip': 'Aller au contenu',
@@ -385,4 +386,5 @@ export const fr: Messages = {
   'archive.asked': 'Prise en charge. Elle quitte cette liste une fois gardée.',
   'archive.failures': 'Échecs des 7 derniers jours',
   'archive.noFailures': 'Aucun.',
+  ...imagesFr,
 }
