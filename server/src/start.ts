@@ -96,6 +96,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
     const knownUrl = config.publicBaseUrl ?? ((embedded || demo) && role !== 'worker' ? ownUrl : null)
     if (knownUrl) await wired.rememberBase(knownUrl)
     await wired.engine.start()
+    wired.scheduleWatch.start()
     if (role !== 'api') {
       await wired.startWorkers()
       await wired.maintenance.start()

@@ -4,7 +4,7 @@ import type { allSettings } from '../app.config.ts'
 import type { Values } from '../config/setting.ts'
 import { createDatabase, type Queryable } from '../database/pool.ts'
 import { callbackAddress } from '../features/generations/callback-address.ts'
-import { SCHEDULES } from '../features/operations/maintenance.ts'
+import { readSchedules } from '../features/operations/schedule-watch.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createProviderFetch, type ProviderFetch } from '../providers/provider-fetch.ts'
 import { createMureka } from '../providers/mureka/mureka.ts'
@@ -69,15 +69,10 @@ async function lookAtDatabase(databaseUrl: () => string): Promise<Finding[]> {
 
 /** A job that has missed two of its times, or failed last, is bad; one that had no time to run yet is not. */
 async function lookAtSchedules(db: Queryable): Promise<Finding[]> {
-  const { rows } = await db.query<{ name: string; succeeded: Date | null; failed: Date | null; error: string | null; since: Date; now: Date }>(
-    `select s.name, r.last_success as succeeded, r.last_failure as failed, r.last_error as error, reprise.now() as now,
-       (select applied_at from reprise.migrations where name = '0007-schedules.sql') as since
-     from unnest($1::text[]) s (name) left join reprise.schedule_runs r using (name)`, [Object.keys(SCHEDULES)])
-  return rows.map(({ name, succeeded, failed, error, since, now }) => {
+  return (await readSchedules(db)).map(({ name, succeeded, failed, error, missed }) => {
     const about = `schedule ${name}`
     const last = succeeded ? `last success ${succeeded.toISOString()}` : 'never succeeded'
     if (failed && (!succeeded || failed > succeeded)) return bad(about, `failed ${failed.toISOString()} (${error}), ${last}`)
-    const missed = now.getTime() - (succeeded ?? since).getTime() > 2 * SCHEDULES[name as keyof typeof SCHEDULES].everyMs
     if (missed) return bad(about, `${last}: it has missed two of its times; does a worker run?`)
     return succeeded ? good(about, last) : note(about, 'its first time has not come yet')
   })
