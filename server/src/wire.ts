@@ -26,9 +26,13 @@ import { createAccept } from './features/generations/accept.ts'
 import { callbackAddress } from './features/generations/callback-address.ts'
 import { CALLBACK_PATHS, callbackRoutes } from './features/generations/callbacks.routes.ts'
 import { generationsRoutes } from './features/generations/generations.routes.ts'
+import { createExplorer } from './features/ledger/explorer.ts'
 import { createLedger, openWallet } from './features/ledger/ledger.ts'
 import { settleMoves } from './features/ledger/ledger.listener.ts'
 import { ledgerRoutes } from './features/ledger/ledger.routes.ts'
+import { createPrices } from './features/ledger/prices.ts'
+import { operatorLedgerRoutes } from './features/ledger/operator.routes.ts'
+import { pricesRoutes } from './features/ledger/prices.routes.ts'
 import { createLiveEvents } from './features/live/live.ts'
 import { liveRoutes } from './features/live/live.routes.ts'
 import { createChannels } from './features/music-clips/channels.queries.ts'
@@ -53,7 +57,7 @@ import { murekaFunctionsRoutes } from './features/mureka-functions/mureka-functi
 import { tellMoves } from './features/notifications/notifications.listener.ts'
 import { createNotifications } from './features/notifications/notifications.ts'
 import { notificationsRoutes } from './features/notifications/notifications.routes.ts'
-import { createMaintenance, nextRun } from './features/operations/maintenance.ts'
+import { checkLedger, createMaintenance, nextRun, recorded } from './features/operations/maintenance.ts'
 import { operationsRoutes, watchGenerations } from './features/operations/operations.routes.ts'
 import { createScheduleWatch } from './features/operations/schedule-watch.ts'
 import { createStaleJobs } from './features/stale-jobs/stale-jobs.ts'
@@ -260,7 +264,12 @@ export async function wire(options: WireOptions) {
       redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })),
     }),
     filesRoutes({ tracks, serve, media }),
-    ledgerRoutes({ ledger, resultsOf }),
+    ledgerRoutes({ ledger }),
+    pricesRoutes({ prices: createPrices({ db }), resultsOf }),
+    operatorLedgerRoutes({
+      ledger, explorer: createExplorer({ db }), nextCheck: () => nextRun('ledger-check', clock.now()),
+      checkNow: () => recorded(db, logger, 'ledger-check', () => checkLedger(db, logger)),
+    }),
     notificationsRoutes({ notifications: createNotifications({ db, schema }) }),
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
