@@ -86,8 +86,8 @@ describe('a provider that only answers questions, and one whose answer is the fi
     expect(kept).toEqual([])
     // Read again and exported like any other stored file.
     const files = await reprise.database.db.query('select bucket, path, blob_key, sha256, user_id, track_id from reprise.files where blob_key = $1', [rows[0]!.blob_key])
-    expect(files.rows).toEqual([{ bucket: 'generated', path: `${user.id}/${rows[0]!.blob_key.split('/').at(-1)}`, blob_key: rows[0]!.blob_key, sha256: rows[0]!.sha256, user_id: user.id, track_id: null }])
-    expect((await fetch(`${reprise.url}/storage/v1/object/public/${rows[0]!.blob_key}`)).status).toBe(404)
+    expect(files.rows).toEqual([{ bucket: 'generated-images', path: `${user.id}/${rows[0]!.blob_key.split('/').at(-1)}`, blob_key: rows[0]!.blob_key, sha256: rows[0]!.sha256, user_id: user.id, track_id: null }])
+    expect((await fetch(`${reprise.url}/storage/v1/object/public/${rows[0]!.blob_key}`)).status).toBe(200)
   })
 
   it('bytes that are no picture are refused, and nothing is paid', async () => {
