@@ -50,7 +50,7 @@ export function configuredProviders(config: Config, fetch: ProviderFetch, readIm
     void replicate.prepare()
     return replicate
   })
-  offer('google', googleSettings.geminiApiKey.env, config.geminiApiKey, config.geminiBaseUrl!, 1, ({ apiKey, ...access }) =>
+  offer('google', googleSettings.geminiApiKey.env, config.geminiApiKey, config.geminiBaseUrl!, config.geminiWaitScale, ({ apiKey, ...access }) =>
     createGoogle({ ...access, apiKeys: keysOf(apiKey), fetch, readImage, models: config.geminiModels, timeoutMs: config.geminiTimeoutSec * 1000, parallel: config.geminiParallel }))
   return { providers, bases, missing }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { integer, setting, text, url } from '../../config/setting.ts'
+import { factor, integer, setting, text, url } from '../../config/setting.ts'
 import { DEFAULT_MODELS, MODEL_NAME, RETIRED } from './models.ts'
 
 const words = (value: string | undefined): string[] => (value ?? '').split(',').map((word) => word.trim()).filter(Boolean)
@@ -48,6 +48,12 @@ export const googleSettings = {
     doc: 'Most pictures asked for at once, over all processes.',
     schema: integer(1, 1000),
     default: '32',
+  }),
+  geminiWaitScale: setting({
+    env: 'GEMINI_WAIT_SCALE',
+    doc: 'Multiplies the waits after trouble (2 s before another key, 10, 20, 25 s before the next attempts); for tests.',
+    schema: factor(),
+    default: '1',
   }),
 }
 
