@@ -123,8 +123,8 @@ async function repairForeign(database: string, { apply = false, schema = 'public
       const tell = (error: string) => errors.push({ table: 'generation_jobs', jobId: one.jobId, error })
       try {
         const outcome = await foreign.repair(one)
-        if (outcome === 'left alone') tell('it has changed since it was planned: run this again')
-        else jobs.push({ ...jobOf(one), ...(outcome === 'closed' && { refunded: 0 }) })
+        if (outcome === 'changed') tell('it has changed since it was planned: run this again')
+        else if (outcome !== 'ended') jobs.push({ ...jobOf(one), ...(outcome === 'closed' && { refunded: 0 }) })
       } catch (error) {
         tell((error as Error).message)
       }

@@ -30,7 +30,8 @@ export interface PlannedRepair {
   sql: string
 }
 
-export type RepairOutcome = 'repaired' | 'closed' | 'left alone'
+/** `closed`: it had been repaired before, so nothing was refunded. `ended`: somebody else has closed it. `changed`: it is not as it was planned, and left alone. */
+export type RepairOutcome = 'repaired' | 'closed' | 'ended' | 'changed'
 
 /** Seed 004's tables in a database that is not ours: nothing of Reprise is there, and nothing but its jobs is touched. */
 export interface ForeignDatabase {
@@ -40,7 +41,6 @@ export interface ForeignDatabase {
   preparation: string
   plan(refund: RefundStatement | null): Promise<PlannedRepair[]>
   prepare(): Promise<void>
-  /** `closed`: it had been repaired before, so nothing was refunded. `left alone`: it has changed since it was planned. */
   repair(planned: PlannedRepair): Promise<RepairOutcome>
   close(): Promise<void>
 }
@@ -83,20 +83,13 @@ export async function openForeignDatabase({ url, schema }: { url: string; schema
         await client.query(preparation).catch(told)
       },
 
-      async repair({ jobId, sql }) {
-        const before = await noted(jobId)
+      async repair({ sql }) {
         await client.query(sql)
-        const { rows: [job] } = await client.query<{ open: boolean }>(`select status::text in ${OPEN_JOB} as open from ${at('generation_jobs')} where id::text = $1`, [jobId])
-        if (job?.open) return 'left alone'
-        if (before) return 'closed'
-        return (await noted(jobId)) ? 'repaired' : 'left alone'
+        const { rows: [row] } = await client.query<{ outcome: RepairOutcome }>(`select current_setting('reprise.repair') as outcome`)
+        return row!.outcome
       },
 
       close: () => client.end(),
-    }
-
-    async function noted(jobId: string): Promise<boolean> {
-      return (await client.query(`select 1 from ${repairs} where job_id = $1`, [jobId])).rows.length > 0
     }
 
     /** The columns of a table of the seed; those without which nothing can be told are insisted on. */
@@ -128,26 +121,27 @@ export async function openForeignDatabase({ url, schema }: { url: string; schema
     function statement({ jobId, userId, status, cards: all, kept, unfinished, refund: amount }: Omit<PlannedRepair, 'sql'>, open: string[], refund: RefundStatement | null): string {
       const text = (value: string) => pg.escapeLiteral(value)
       const job = text(jobId)
+      const tell = (outcome: RepairOutcome) => `perform set_config('reprise.repair', '${outcome}', false);`
       const set = (columns: Set<string>, values: Record<string, string>) => Object.entries(values).filter(([column]) => columns.has(column)).map(([column, value]) => `${column} = ${value}`).join(', ')
       const paid = refund !== null && amount > 0
       const lines = [
         `-- job ${jobId.replaceAll(/\s+/g, ' ')}: ${kept} of ${all} cards are finished, ${unfinished} are not: ${amount} tokens back`,
         `declare n bigint; begin`,
         `  perform from ${at('generation_jobs')} where id = ${job} and status::text in ${OPEN_JOB} for update;`,
-        `  if not found then return; end if;`,
+        `  if not found then ${tell('ended')} return; end if;`,
         `  perform from ${at('generation_tasks')} where job_id = ${job} for update;`,
         `  if array(select id::text from ${at('generation_tasks')} where job_id = ${job} and status::text in ${OPEN_CARD} order by id::text collate "C") <> array[${open.map(text).join(', ')}]::text[]`,
-        `    or (select count(*) from ${at('generation_tasks')} where job_id = ${job} and status::text = 'completed') <> ${kept} then return; end if; -- it has changed: make a new plan`,
+        `    or (select count(*) from ${at('generation_tasks')} where job_id = ${job} and status::text = 'completed') <> ${kept} then ${tell('changed')} return; end if; -- make a new plan`,
         `  insert into ${repairs} (job_id, user_id, amount, refunded) values (${job}, ${text(userId)}, ${amount}, ${paid}) on conflict do nothing;`,
+        `  if not found then ${tell('closed')} else ${tell('repaired')}`,
         ...(paid
           ? [
-              `  if found then`,
               `    execute ${text(filled(refund.text, { user: text(userId), amount: String(amount), job, reason: text(`refund: cards of job ${jobId} that were not made`) }))};`,
               `    get diagnostics n = row_count;`,
               `    if n = 0 then raise exception 'the refund reached nobody'; end if;`,
-              `  end if;`,
             ]
-          : amount > 0 ? [`  -- ${amount} tokens belong to user ${userId.replaceAll(/\s+/g, ' ')}: nothing here gives them back, see --refund`] : []),
+          : amount > 0 ? [`    -- ${amount} tokens belong to this user: nothing here gives them back, see --refund`] : []),
+        `  end if;`,
         `  update ${at('generation_tasks')} set ${set(cards, { status: `'failed'`, last_error: `'Nobody worked on it any more'`, completed_at: 'now()', updated_at: 'now()' })} where job_id = ${job} and status::text in ${OPEN_CARD};`,
         `  update ${at('generation_jobs')} set ${set(jobs, { status: `'${status}'`, completed_cards: String(kept), error_message: text(`${all - kept} of ${all} cards failed: nobody worked on them any more`), completed_at: 'now()', updated_at: 'now()' })} where id = ${job};`,
         `end`,
