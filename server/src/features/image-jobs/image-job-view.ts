@@ -11,7 +11,8 @@ const cardSchema = z.object({
   status: z.enum(['pending', 'processing', 'retrying', 'completed', 'failed']),
   imageUrl: z.string().nullable(), thumbnailUrl: z.string().nullable().openapi({ description: 'A small copy for lists; a moment after the picture' }),
   retryCount: z.int(), retryAfter: time.nullable(),
-  error: z.object({ code: z.string().nullable(), message: z.string(), retryable: z.boolean() }).nullable(),
+  error: z.object({ code: z.string().nullable(), message: z.string(), retryable: z.boolean(),
+    reason: z.string().nullable().openapi({ description: 'The name the model gave its refusal, such as `PROHIBITED_CONTENT`' }) }).nullable(),
   arrivedLate: z.boolean().openapi({ description: 'The picture came after its tokens were given back: a gift' }),
   startedAt: time.nullable(), completedAt: time.nullable(), deadlineAt: time.nullable(), generationId: z.uuid().nullable(), tokens,
 }).openapi('ImageCard')
@@ -45,10 +46,13 @@ function cardView(card: CardRow, language: Language, playable: Playable): z.infe
   }
 }
 
-function errorOf({ errorCode, lastError }: CardRow, language: Language) {
+/** Why a model refused, by the names that Google has for it: nothing else of a provider's words is shown to users. */
+const REFUSALS = /\b(IMAGE_PROHIBITED_CONTENT|PROHIBITED_CONTENT|IMAGE_SAFETY|SAFETY|BLOCKLIST|IMAGE_RECITATION|RECITATION|SPII|LANGUAGE)\b/
+
+function errorOf({ errorCode, errorDetail, lastError }: CardRow, language: Language) {
   const known = errorCode !== null && errorCode in ERRORS ? (errorCode as ErrorCode) : null
-  if (!known) return lastError === null ? null : { code: null, message: lastError, retryable: true }
-  return { code: known, message: text(language, known), retryable: ERRORS[known].retryable }
+  if (!known) return lastError === null ? null : { code: null, message: lastError, retryable: true, reason: null }
+  return { code: known, message: text(language, known), retryable: ERRORS[known].retryable, reason: (known === 'content_policy' && REFUSALS.exec(errorDetail ?? '')?.[1]) || null }
 }
 
 function fieldsOf(job: JobRow, cards: CardRow[]) {
