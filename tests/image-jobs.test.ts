@@ -288,3 +288,36 @@ describe('image jobs', () => {
     expect(await ended(body.jobId)).toMatchObject({ status: 'completed', cards: [{ status: 'completed', retryCount: 1, retryAfter: null, error: null }] })
   })
 })
+
+describe('image jobs at Google', () => {
+  it('the ratio that was chosen and the photos that were given arrive at the provider, and the picture has that shape', async () => {
+    const reprise = await startHarness({ sunoKey: null, google: true })
+    try {
+      const user = await reprise.user('of ratios')
+      const authorization = `Bearer ${user.token}`
+      const bytes = await sharp({ create: { width: 200, height: 200, channels: 3, background: '#3a3' } }).png().toBuffer()
+      const { url } = (await (await fetch(`${reprise.url}/api/uploads/images`, { method: 'POST', headers: { authorization, 'content-type': 'image/png' }, body: bytes as BodyInit })).json()) as { url: string }
+      const jobOf = async (path: string, body: object): Promise<any> => {
+        const started = await reprise.call('POST', path, { token: user.token, body })
+        expect(started.status).toBe(202)
+        let job: any
+        await expect.poll(async () => (job = (await reprise.call('GET', `/api/image-jobs/${started.body.jobId}`, { token: user.token })).body).completedAt, { timeout: 20_000 }).not.toBeNull()
+        return job
+      }
+      const shapeOf = async ({ cards: [{ imageUrl }] }: any) => {
+        const { width, height } = await sharp(Buffer.from(await (await fetch(imageUrl)).arrayBuffer())).metadata()
+        return width / height
+      }
+      const wide = await jobOf('/functions/v1/create-generation-job-banana', { productName: 'Wide lamp', productImages: [url], selectedCards: [3], aspectRatio: '16:9' })
+      expect(wide).toMatchObject({ status: 'completed', aspectRatio: '16:9' })
+      expect(await shapeOf(wide)).toBeCloseTo(16 / 9, 1)
+      for (const [action, body] of [['regenerate', {}], ['edit', { instruction: 'brighter' }]] as const) {
+        expect(await shapeOf(await jobOf(`/api/image-jobs/${wide.id}/cards/3/${action}`, body)), action).toBeCloseTo(16 / 9, 1)
+      }
+      const refused = await jobOf('/functions/v1/create-generation-job-banana', { productName: 'Lamp [[fault:blocked]]', productImages: [url], selectedCards: [0] })
+      expect(refused).toMatchObject({ status: 'failed', cards: [{ error: { code: 'content_policy' }, tokens: { released: 1, captured: 0 } }] })
+    } finally {
+      await reprise.close()
+    }
+  })
+})
