@@ -91,7 +91,7 @@ export function Shell() {
       {inside && (
         <div className="fixed inset-x-0 bottom-0 z-20 pb-[env(safe-area-inset-bottom)] max-md:bg-sheet">
           <PlayerBar />
-          <Places tabs className="grid auto-cols-fr grid-flow-col border-t border-line bg-sheet md:hidden" />
+          <Places tabs className="flex border-t border-line bg-sheet md:hidden" />
         </div>
       )}
     </>
@@ -112,7 +112,7 @@ function Places(props: { className: string; tabs?: boolean }) {
           inactiveProps={{ className: 'text-soft hover:text-ink' }}
           className={
             props.tabs
-              ? 'flex min-h-14 flex-col items-center justify-center gap-0.5 text-xs -outline-offset-2'
+              ? 'flex min-h-14 min-w-0 flex-auto flex-col items-center justify-center gap-0.5 px-0.5 text-[0.7rem] whitespace-nowrap -outline-offset-2 min-[400px]:text-xs'
               : 'flex min-h-9 items-center rounded-lg px-3 text-sm'
           }
         >

@@ -143,7 +143,7 @@ function Trouble(props: { job: ImageJob; card: Card; name: string; onBegun: () =
         aria-label={t('images.actOf', { act: price === undefined ? t('images.retryPlain') : t('images.retry', { price: tokens(price) }), card: props.name })}
         onClick={() => act.isPending || again()}
       >
-        {act.isPending ? <LoaderCircle size={15} className="animate-spin" aria-hidden /> : <RotateCcw size={15} aria-hidden />}
+        {act.isPending ? <LoaderCircle size={15} className="shrink-0 animate-spin" aria-hidden /> : <RotateCcw size={15} className="shrink-0 max-sm:hidden" aria-hidden />}
         {price === undefined ? t('images.retryPlain') : t('images.retry', { price: tokens(price) })}
       </Button>
     </>

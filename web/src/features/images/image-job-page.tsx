@@ -177,7 +177,7 @@ function Wishes({ job }: { job: ImageJob }) {
     [t('detail.held'), held > 0 && tokens(held)],
     [t('detail.captured'), captured > 0 && tokens(captured)],
     [t('detail.released'), released > 0 && tokens(released)],
-    [t('detail.id'), <CopyValue key="id" value={job.id} label={t('detail.id')} />],
+    [t('images.id'), <CopyValue key="id" value={job.id} label={t('images.id')} />],
   ]
   return (
     <section className="sheet p-5" aria-labelledby="image-wishes">

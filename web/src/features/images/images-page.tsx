@@ -13,13 +13,36 @@ import { ImageComposer } from './composer.tsx'
 import { useImageJobs, type Card, type ImageJob } from './images.ts'
 import { JobBadge, tallyText } from './job-badge.tsx'
 import { Picture } from './picture.tsx'
+import { isJobOpen } from './progress.ts'
 
 export function ImagesPage() {
   return (
-    <div className="grid items-start gap-8 lg:grid-cols-[minmax(0,25rem)_minmax(0,1fr)]">
-      <ImageComposer />
-      <JobList />
-    </div>
+    <>
+      <NowOpen />
+      <div className="grid items-start gap-8 lg:grid-cols-[minmax(0,25rem)_minmax(0,1fr)]">
+        <ImageComposer />
+        <JobList />
+      </div>
+    </>
+  )
+}
+
+/** On narrow pages the list is far below: what is at work is said above. */
+function NowOpen() {
+  const i18n = useI18n()
+  const { t } = i18n
+  const open = useImageJobs().data?.pages.flatMap((page) => page.items).filter(isJobOpen) ?? []
+  if (open.length === 0) return null
+  return (
+    <nav aria-label={t('images.nowOpen')} className="sheet mb-5 px-4 py-2 lg:hidden">
+      {open.slice(0, 3).map((job) => (
+        <Link key={job.id} to="/images/$id" params={{ id: job.id }} className="flex min-h-10 items-center gap-3 py-1 text-sm">
+          <LoaderCircle size={16} className="shrink-0 animate-spin text-accent" aria-hidden />
+          <span className="min-w-0 flex-1 truncate font-medium">{job.productName || t('gen.untitled')}</span>
+          <span className="num shrink-0 text-xs text-soft">{tallyText(job, i18n).split(' · ')[0]}</span>
+        </Link>
+      ))}
+    </nav>
   )
 }
 

@@ -4,7 +4,7 @@ import { bytesText } from '../../app/time.ts'
 import { useI18n, type I18n } from '../../i18n/i18n.tsx'
 import type { Picture } from './draft.ts'
 import { MOST_MB, TYPES, type Refusal } from './picture-files.ts'
-import { uploadProblem } from './problem.ts'
+import { mayUploadAgain, uploadProblem } from './problem.ts'
 
 /** Pictures to be chosen by a drop, a click or the keyboard, each with its preview and, where it was not taken, why. */
 export function PictureField(props: {
@@ -37,8 +37,9 @@ export function PictureField(props: {
   }
   const problems = [
     ...props.refused.map((one) => refusalText(one, i18n)),
-    ...props.pictures.filter(({ state }) => state === 'failed').map((picture) => `${picture.name}: ${uploadProblem(picture.problem, i18n, picture.name, MOST_MB)}`),
-    ...(props.error ? [props.error] : []),
+    ...props.pictures.filter(({ state }) => state === 'failed').map((picture) => uploadProblem(picture.problem, i18n, picture.name, MOST_MB)),
+    // A picture that says itself why it was not taken says enough.
+    ...(props.error && !props.pictures.some(({ state }) => state === 'failed') ? [props.error] : []),
   ]
   return (
     <div role="group" aria-labelledby={`${id}-label`} data-pictures={props.id}>
@@ -46,7 +47,7 @@ export function PictureField(props: {
         <p id={`${id}-label`} className="text-sm font-medium">
           {props.label}
         </p>
-        {props.aside && <span className="text-xs text-soft">{props.aside}</span>}
+        {props.aside && <span className="shrink-0 text-xs text-soft">{props.aside}</span>}
       </div>
       <div
         onDragEnter={(event) => drag(event, true)}
@@ -124,7 +125,7 @@ function Preview(props: { picture: Picture; onRemove: (key: string) => void; onR
           <span className="sr-only">{t('images.uploading')}</span>
         </span>
       )}
-      {picture.state === 'failed' && picture.file && (
+      {picture.state === 'failed' && picture.file && mayUploadAgain(picture.problem) && (
         <button type="button" aria-label={t('images.uploadAgain', { name: picture.name })} title={t('action.retry')} onClick={() => props.onRetry(picture)} className={`${small} bottom-1.5 left-1.5`}>
           <RotateCw size={16} aria-hidden />
         </button>

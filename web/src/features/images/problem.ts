@@ -12,12 +12,15 @@ export function imageProblem(problem: unknown, i18n: I18n): string {
   return plain ? error : problemText(problem, i18n)
 }
 
+/** Whether the same file may be taken another time: trouble on the way, not with the file. */
+export const mayUploadAgain = (problem: unknown): boolean => !(problem instanceof ApiProblem) || ![413, 415, 422].includes(problem.status)
+
 /** Why a picture was not taken. */
 export function uploadProblem(problem: unknown, i18n: I18n, name: string, most: number): string {
   const { t } = i18n
   if (!(problem instanceof ApiProblem)) return t('problem.generic')
   if (problem.status === 415) return t('images.wrongType', { name })
   if (problem.status === 413) return t('images.tooLargePlain', { name, mb: most })
-  if (problem.status === 422) return problem.fields.some(({ message }) => /pixels/.test(message)) ? t('images.tooManyPixels') : t('images.unreadable')
-  return problemText(problem, i18n)
+  if (problem.status === 422) return t(problem.fields.some(({ message }) => /pixels/.test(message)) ? 'images.tooManyPixels' : 'images.unreadable', { name })
+  return `${name}: ${problemText(problem, i18n)}`
 }
