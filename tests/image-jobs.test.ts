@@ -67,10 +67,11 @@ describe('image jobs', () => {
     }
     expect(new Set(job.cards.map((card: any) => card.imageUrl)).size).toBe(3)
     const { rows } = await reprise.database.db.query<any>(
-      `select g.request, g.deadline_at - g.created_at as patience, t.image_url is not null and t.storage_path is not null as kept from generation_tasks t join reprise.generations g on g.id = t.generation_id where t.job_id = $1 order by t.card_index`, [body.jobId])
+      `select g.request, extract(epoch from g.deadline_at - g.created_at)::int as patience, t.image_url is not null and t.storage_path is not null as kept from generation_tasks t join reprise.generations g on g.id = t.generation_id where t.job_id = $1 order by t.card_index`, [body.jobId])
     expect(rows.map(({ request }) => request.options.aspectRatio)).toEqual(['9:16', '9:16', '9:16'])
     expect(rows.map(({ request }) => request.options.images.length)).toEqual([1, 1, 1])
     expect(rows.every(({ kept }) => kept)).toBe(true)
+    expect(rows.map(({ patience }) => patience)).toEqual([600, 720, 840])
     // one style for all of them, and a scene of its own for each
     expect(job.styleDescription).toBeTruthy()
     expect(rows.every(({ request }) => request.prompt.includes(job.styleDescription))).toBe(true)
@@ -269,6 +270,27 @@ describe('image jobs', () => {
     const failed = done.cards.find((card: any) => card.status === 'failed').index
     expect((await balance()).available - before.available).toBe([5, 5, 4][failed])
     expect(await violations()).toEqual([])
+  })
+
+  it('a picture that comes after its deadline is a gift: shown, and its card and job stay as they ended', async () => {
+    const before = await balance()
+    provider.next({ delayMs: 2_500, json: { mime: 'image/png', base64: picture } })
+    const { body } = await create(bodyOf({ selectedCards: [5] }))
+    await ended(body.jobId, ({ cards }) => cards[0].status === 'processing')
+    try {
+      await reprise.wired.db.setClockOffset(601_000)
+      const late = await ended(body.jobId)
+      expect(late).toMatchObject({ status: 'failed', cards: [{ status: 'failed', imageUrl: null, tokens: { released: 1 } }] })
+      const gift = await ended(body.jobId, ({ cards }) => cards[0].imageUrl !== null)
+      expect(gift).toMatchObject({ status: 'failed', completedCards: 0, cards: [{ status: 'failed', arrivedLate: true, tokens: { captured: 0, released: 1 } }] })
+      expect((await fetch(gift.cards[0].imageUrl)).status).toBe(200)
+      // what is there need not be tried again
+      expect((await reprise.call('POST', `/api/image-jobs/${body.jobId}/cards/5/retry`, { token: user.token })).status).toBe(409)
+      expect(await balance()).toEqual(before)
+      expect(await violations()).toEqual([])
+    } finally {
+      await reprise.wired.db.setClockOffset(0)
+    }
   })
 
   it('nobody names another one’s picture in a request of their own', async () => {

@@ -57,7 +57,7 @@ create table ${COMPAT_SCHEMA}.generation_tasks (
 );
 create index generation_tasks_source on ${COMPAT_SCHEMA}.generation_tasks (source_task_id) where source_task_id is not null;
 create index generation_tasks_open on ${COMPAT_SCHEMA}.generation_tasks (job_id) where status in ('pending', 'processing', 'retrying');
-create index generation_tasks_large on ${COMPAT_SCHEMA}.generation_tasks (id) where storage_path is not null and thumbnail_url is null;
+create index generation_tasks_large on ${COMPAT_SCHEMA}.generation_tasks (id) where storage_path is not null and thumbnail_url is null and generation_id is not null;
 alter table ${COMPAT_SCHEMA}.generation_tasks enable row level security;
 comment on table ${COMPAT_SCHEMA}.generation_tasks is 'reprise';
 
