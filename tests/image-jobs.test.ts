@@ -293,6 +293,40 @@ describe('image jobs', () => {
     }
   })
 
+  it('many jobs with trouble of every kind: none is stuck, each says what its cards are, and the ledger is exact', { timeout: 60_000 }, async () => {
+    const rich = await reprise.user('with many jobs', 10_000)
+    const mine = await upload(rich, Buffer.from(picture, 'base64'))
+    let asked = 0
+    provider.usually(() => {
+      const turn = ++asked % 40
+      if (turn === 3) return { status: 400, json: { error: 'no' } }
+      if (turn === 11) return { status: 503, json: { error: 'busy' } }
+      if (turn === 19) return { reset: true }
+      if (turn === 27) return { json: { mime: 'image/png', base64: Buffer.from('<html>').toString('base64') } }
+      if (turn === 35) return { json: {} }
+      return { json: { mime: 'image/png', base64: picture } }
+    })
+    const ids = await Promise.all(Array.from({ length: 40 }, async (_, index) =>
+      (await create({ productName: `Many ${index}`, productImages: [mine], selectedCards: [0, 1, 2, 3, 4, 5] }, rich)).body.jobId as string))
+    expect(new Set(ids).size).toBe(40)
+    const openOnes = async () => (await reprise.database.db.query(`select 1 from generation_jobs where id = any ($1) and status in ('pending', 'processing')`, [ids])).rowCount
+    await expect.poll(openOnes, { timeout: 50_000, interval: 250 }).toBe(0)
+    provider.usually({ json: { mime: 'image/png', base64: picture } })
+    const { rows: wrong } = await reprise.database.db.query(
+      `select j.id, j.status from generation_jobs j join (
+         select t.job_id, count(*) as cards, count(*) filter (where t.status = 'completed') as done, count(*) filter (where t.status = 'failed') as failed,
+           count(*) filter (where (t.status = 'completed') <> (g.state = 'complete') or (t.status = 'completed') <> (t.image_url is not null) or t.started_at is null) as odd
+         from generation_tasks t join reprise.generations g on g.id = t.generation_id group by 1) c on c.job_id = j.id
+       where j.id = any ($1) and (c.cards <> 6 or c.done + c.failed <> 6 or c.odd > 0 or j.completed_cards <> c.done or j.started_at is null or j.completed_at is null
+         or j.status <> case when c.done > 0 then 'completed' else 'failed' end or (c.failed > 0) <> (j.error_message is not null))`, [ids])
+    expect(wrong).toEqual([])
+    const { rows: [sums] } = await reprise.database.db.query<{ done: number; all: number }>(`select count(*) filter (where status = 'completed') as done, count(*) as all from generation_tasks where job_id = any ($1)`, [ids])
+    expect(sums!.all).toBe(240)
+    expect(sums!.done).toBeLessThan(240)
+    expect(await balance(rich)).toEqual({ available: 10_000 - sums!.done, held: 0 })
+    expect(await violations()).toEqual([])
+  })
+
   it('nobody names another one’s picture in a request of their own', async () => {
     const stranger = await reprise.user('who guesses names')
     const { rows: [file] } = await reprise.database.db.query<any>(`select path from reprise.files where bucket = 'image-uploads' and user_id = $1 limit 1`, [user.id])
