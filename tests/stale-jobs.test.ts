@@ -144,6 +144,22 @@ describe('stuck jobs of our own tables', () => {
     expect((await query('select 1 from reprise.archivals where track_id = $1', [track])).rowCount).toBe(1)
   })
 
+  it('jobs that the engine holds, however many and old, do not stand before those that nobody holds', async () => {
+    const user = users[3]!.id
+    const { generation_id: one } = await accept(reprise.database.db, { userId: user, account: await newAccount(reprise.database.db), results: 1, perItem: 0, deadlineSec: 1_200 })
+    const held = `with made as (
+        insert into reprise.generations select (jsonb_populate_record(g, jsonb_build_object('id', gen_random_uuid()))).* from reprise.generations g, generate_series(1, 1010) where g.id = $1 returning id
+      ), jobs as (insert into generation_jobs (id, user_id, status, total_cards, started_at) select id, $2, 'processing', 1, now() - interval '2 hours' from made returning id)
+      insert into generation_tasks (job_id, card_index, card_type, status, generation_id) select id, 0, 'cover', 'processing', id from jobs`
+    await query(held, [one, user])
+    await query(`insert into generation_jobs (user_id, total_cards, tokens_cost, created_at) select $1, 1, 1, now() - interval '1 hour' + n * interval '1.1 seconds' from generate_series(1, 30) n`, [user])
+    const before = await balance(user)
+    expect((await sweep()).body).toMatchObject({ closed: 30, tokensRefunded: 30, errors: [] })
+    expect(await balance(user)).toBe(before + 30)
+    expect((await query(`select count(*) as n from generation_jobs where user_id = $1 and status = 'processing'`, [user])).rows).toEqual([{ n: 1010 }])
+    await query(`delete from generation_jobs where user_id = $1 and status = 'processing'`, [user])
+  })
+
   it('one job that cannot be closed is told of and does not hold back the others', async () => {
     const insert = `insert into generation_jobs (user_id, product_name, total_cards, tokens_cost, created_at) values ($1, $2, 1, 1, now() - interval '11 minutes') returning id`
     const cursed = (await query(insert, [users[2]!.id, 'cursed'])).rows[0]!.id

@@ -69,8 +69,9 @@ export function createStaleJobs({ db, linkBase, logger }: Deps) {
 
   async function candidates(after: OpenJob | null): Promise<OpenJob[]> {
     const { rows } = await db.query<OpenJob>(
-      `select job_table as table, id, user_id, since::text, never_started from reprise.open_jobs
-       where since < reprise.now() - $1 * interval '1 minute' and ($2::timestamptz is null or (since, id) > ($2, $3::uuid)) order by since, id limit $4`,
+      // `o.since`, the time: without the name it would be sorted by the text that is answered.
+      `select o.job_table as table, o.id, o.user_id, o.since::text, o.never_started from reprise.open_jobs o
+       where o.since < reprise.now() - $1 * interval '1 minute' and ($2::timestamptz is null or (o.since, o.id) > ($2, $3::uuid)) order by o.since, o.id limit $4`,
       [STALE_MINUTES, after?.since ?? null, after?.id ?? null, AT_ONCE])
     return rows
   }
