@@ -4,6 +4,7 @@ import { isTransient } from './database/transient.ts'
 import { migrate, ownSqlFiles } from './database/migrate.ts'
 import { countTrips, noCrash, type Crash } from './engine/crash.ts'
 import { createEngine } from './engine/engine.ts'
+import { sweepIncoming } from './engine/incoming.ts'
 import { createLoop } from './engine/loop.ts'
 import { createObtain, type DownloadLimits } from './engine/obtain.ts'
 import type { SaveJob } from './engine/save.ts'
@@ -145,6 +146,7 @@ const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', '
 
 /** Reading a file again is in no hurry: another node waits longer before it takes over. */
 const FIXITY_LEASE_MS = 60_000
+const DAY_MS = 86_400_000
 
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {
@@ -301,7 +303,11 @@ export async function wire(options: WireOptions) {
   const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false
 
   const stop = async () => void (await Promise.all([engine.stop(), archive.stop(), fixity.stop(), thumbnails.stop()]))
-  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily, fixity: fixity.pass, staleJobs: staleJobs.sweep })
+  const sweepStaging = async () => {
+    await blobs.sweepStaging(DAY_MS)
+    await sweepIncoming({ db, blobs, olderThanMs: DAY_MS, now: clock.now() })
+  }
+  const maintenance = createMaintenance({ db, logger, sweepStaging, archive: archive.daily, fixity: fixity.pass, staleJobs: staleJobs.sweep })
 
   return {
     app, db, engine, archive, accounts, health, streams, maintenance, scheduleWatch, hasPage,

@@ -7,6 +7,7 @@ import type { BlobStore } from '../storage/blob-store.ts'
 import type { Breaker } from './breaker.ts'
 import type { Crash } from './crash.ts'
 import type { PatientKnock } from './knock.ts'
+import { INCOMING } from './incoming.ts'
 import type { Leases } from './leases.ts'
 import { createLoop } from './loop.ts'
 import { takeSlots } from './rate.ts'
@@ -135,7 +136,7 @@ export function createDispatcher(deps: Deps) {
       if (!result.final || !('bytes' in result.final)) continue
       const { bytes, mime } = result.final
       const file = await deps.blobs.stage(one(bytes), { maxBytes: MAX_INLINE })
-      const stagedKey = `incoming/${kind}/${attemptId}-${index}`
+      const stagedKey = `${INCOMING}${kind}/${attemptId}-${index}`
       await deps.blobs.publish(file, stagedKey, { mime })
       staged.push({ stagedKey, mime, title: result.title, durationMs: result.durationMs })
     }
