@@ -65,6 +65,16 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/notifications',
+    component: lazyRouteComponent(() => import('../features/notifications/notifications-page.tsx'), 'NotificationsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/operator/ledger',
+    component: lazyRouteComponent(() => import('../features/ledger/book-page.tsx'), 'BookPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/operator/archive',
     component: lazyRouteComponent(() => import('../features/archive/archive-page.tsx'), 'ArchivePage'),
   }),

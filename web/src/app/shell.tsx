@@ -1,6 +1,7 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { Archive, Coins, Image, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
 import { useEffect, useRef, type ReactNode } from 'react'
+import { Bell } from '../features/notifications/bell.tsx'
 import { restorePlayer } from '../features/tracks/player.ts'
 import { PlayerBar } from '../features/tracks/player-bar.tsx'
 import { Welcome } from '../features/session/sign-in-page.tsx'
@@ -36,6 +37,9 @@ const PLACES: Place[] = [
 /** Seen by operators only. */
 const OPERATOR_PLACES: Place[] = [...PLACES, { to: '/operator/archive', key: 'nav.archive', icon: <Archive size={20} aria-hidden /> }]
 
+/** Pages that have no place among the others, but a name. */
+const NAMES: Record<string, Key> = { '/notifications': 'notices.title', '/operator/ledger': 'book.title' }
+
 /** The frame around every page: where one is, what one has, how live it is, and the player. */
 export function Shell() {
   const { t } = useI18n()
@@ -51,8 +55,8 @@ export function Shell() {
     // Another page begins at its beginning for those who do not see it, too.
     if (before.current !== path) document.getElementById('content')?.focus({ preventScroll: true })
     before.current = path
-    const place = OPERATOR_PLACES.find((one) => one.to === path)
-    document.title = place ? `${t(place.key)} · Reprise` : 'Reprise'
+    const name = OPERATOR_PLACES.find((one) => one.to === path)?.key ?? NAMES[path]
+    document.title = name ? `${t(name)} · Reprise` : 'Reprise'
   }, [path, t])
 
   return (
@@ -73,6 +77,7 @@ export function Shell() {
           {inside && <Places className="ml-4 hidden items-center gap-0.5 md:flex" />}
           <div className="ml-auto flex items-center gap-1 sm:gap-2">
             {inside && <LiveMark />}
+            {inside && <Bell place={path} />}
             {inside && <Balance />}
             <Settings inside={inside} />
           </div>

@@ -1,4 +1,5 @@
 import { imagesEn } from './images.en.ts'
+import { noticesEn } from './notices.en.ts'
 
 /** Every sentence of the page. Forms of a count are parted by ` | ` in the order of the language's plural rules. */
 export const en = {
@@ -387,6 +388,7 @@ export const en = {
   'archive.failures': 'Failures of the last 7 days',
   'archive.noFailures': 'None.',
   ...imagesEn,
+  ...noticesEn,
 } as const
 
 export type Key = keyof typeof en

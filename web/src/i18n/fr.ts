@@ -1,5 +1,6 @@
 import type { Messages } from './en.ts'
 import { imagesFr } from './images.fr.ts'
+import { noticesFr } from './notices.fr.ts'
 
 export const fr: Messages = {
   'app.skip': 'Aller au contenu',
@@ -387,4 +388,5 @@ export const fr: Messages = {
   'archive.failures': 'Échecs des 7 derniers jours',
   'archive.noFailures': 'Aucun.',
   ...imagesFr,
+  ...noticesFr,
 }

@@ -1,5 +1,6 @@
 import type { Messages } from './en.ts'
 import { imagesRu } from './images.ru.ts'
+import { noticesRu } from './notices.ru.ts'
 
 export const ru: Messages = {
   'app.skip': 'К содержанию',
@@ -387,4 +388,5 @@ export const ru: Messages = {
   'archive.failures': 'Неудачи за 7 дней',
   'archive.noFailures': 'Не было.',
   ...imagesRu,
+  ...noticesRu,
 }
