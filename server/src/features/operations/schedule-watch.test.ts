@@ -51,7 +51,7 @@ it('one that has never run since the last update is missing after two periods, n
   expect(said.splice(0)).toEqual(['ALERT: stale-jobs has missed two of its times'])
 })
 
-it('it looks by itself, without the job queue, and says so when it cannot', async () => {
+it('the watch looks by itself, without the job queue, and says so when it cannot', async () => {
   const db = { query: () => Promise.reject(new Error('no database')) } as never
   const watch = createScheduleWatch({ db, logger, patienceMs: 1, lookMs: 1 })
   watch.start()
