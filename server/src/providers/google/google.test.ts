@@ -5,6 +5,7 @@ import { startFakeServer, type Answer, type FakeServer } from '../testing/fake-s
 import { answered, candidate, failure, picture, PIXEL } from './fixtures.ts'
 import { googleSettings, keysOf } from './google.config.ts'
 import { createGoogle, type GoogleOptions } from './google.ts'
+import { servedModels } from './served-models.ts'
 
 const KEYS = ['first-key-0123456789', 'second-key-0123456789']
 const good: Answer = { json: answered }
@@ -214,6 +215,14 @@ describe('Google pictures', () => {
       const said = JSON.stringify([await submit(), make().account, make().descriptor])
       for (const key of KEYS) expect(said).not.toContain(key)
     })
+  })
+
+  it('doctor is told which models are served to a key, and that a wrong key tells nothing', async () => {
+    const ask = (key: string) => servedModels({ key, baseUrl: server.url, models: ['new', 'gone'], fetch: http.fetch })
+    server.usually(({ headers, path }) => (headers['x-goog-api-key'] !== 'good' ? failure(400, 'INVALID_ARGUMENT') : path.endsWith('/new') ? { json: { name: 'models/new' } } : failure(404, 'NOT_FOUND')))
+    expect(await ask('good')).toEqual(['new'])
+    expect(await ask('wrong')).toBeNull()
+    expect(server.requests.map(({ method, path }) => `${method} ${path}`)).toContain('GET /v1beta/models/new')
   })
 
   describe('models', () => {

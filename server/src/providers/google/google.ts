@@ -68,8 +68,8 @@ export function createGoogle(options: GoogleOptions): Provider {
     canReportCredits: false,
     models: models.map(({ id }) => ({ id, status: 'current' })),
     defaultModel: models[0]!.id,
-    // Never polled: there is no task.
-    firstPollMs: 30_000,
+    // Never polled: there is no task. The first tells how long a picture usually takes: what can start before its deadline goes by it.
+    firstPollMs: Math.round(12_000 * scale),
     pollMs: 15_000,
     pollMaxMs: 45_000,
     retentionMs: 0,
