@@ -66,13 +66,14 @@ export async function startFleet({ speed, leaseMs = 10_000, graceSec = 8, deadli
   const startServer = (role: 'api' | 'worker', env: Record<string, string> = {}) => start(role, SERVER, [role], {
     DATABASE_URL: postgres.url, DATABASE_POOL: '10', DATA_DIR: folder, PORT: String(port), JWT_SECRET, SERVICE_ROLE_KEY: SERVICE_KEY,
     DEMO: 'off', SUNO_API_KEY: SUNO_KEY, SUNO_BASE_URL: simulatorUrl, DOWNLOAD_ALLOW_HOSTS: new URL(simulatorUrl).host, SUNO_RATE: '1000/1s',
-    SUNO_POLL_SCALE: String(1 / speed), MUREKA_API_KEY: SUNO_KEY, MUREKA_BASE_URL: simulatorUrl, MUREKA_POLL_SCALE: String(1 / speed), LEASE_MS: String(leaseMs), SUBMIT_GRACE_SEC: String(graceSec),
+    SUNO_POLL_SCALE: String(1 / speed), MUREKA_API_KEY: SUNO_KEY, MUREKA_BASE_URL: simulatorUrl, MUREKA_POLL_SCALE: String(1 / speed),
+    GEMINI_API_KEY: `${SUNO_KEY},${SUNO_KEY}-2`, GEMINI_BASE_URL: simulatorUrl, GEMINI_WAIT_SCALE: String(1 / speed), LEASE_MS: String(leaseMs), SUBMIT_GRACE_SEC: String(graceSec),
     GENERATION_DEADLINE_SEC: String(deadlineSec), LOG_LEVEL: 'info', ...env,
   }, (line) => line.includes('Reprise is ready'))
 
   const startSimulator = () => start('simulator', SIMULATOR, [], {
     SIMULATOR_PORT: String(simulatorPort), SIMULATOR_DATA: join(folder, 'simulator'), SIMULATOR_SPEED: String(speed), SIMULATOR_KEY: SUNO_KEY,
-    SIMULATOR_SONG_SECONDS: '2', SIMULATOR_SONG_POOL: '8', SIMULATOR_RATE: 'off', SIMULATOR_CALLBACK_RETRY_MS: '1000,3000', SIMULATOR_EXIT_WITH_PARENT: '1',
+    SIMULATOR_SONG_SECONDS: '2', SIMULATOR_SONG_POOL: '8', SIMULATOR_RATE: 'off', SIMULATOR_PICTURE_SIDE: '128', SIMULATOR_CALLBACK_RETRY_MS: '1000,3000', SIMULATOR_EXIT_WITH_PARENT: '1',
   }, (line) => line.includes('"ready":true'))
 
   async function call(method: string, path: string, options: { token?: string; body?: unknown; headers?: Record<string, string> } = {}) {

@@ -9,9 +9,11 @@ import { systemClock } from '../server/src/kernel/clock.ts'
 import { stableUuid, systemIds } from '../server/src/kernel/ids.ts'
 import { createLogger } from '../server/src/kernel/logger.ts'
 import { createProviderFetch } from '../server/src/providers/provider-fetch.ts'
+import { createGoogle } from '../server/src/providers/google/google.ts'
 import { createMureka } from '../server/src/providers/mureka/mureka.ts'
 import { createSuno } from '../server/src/providers/suno/suno.ts'
 import { createDiskStore, type DiskStore } from '../server/src/storage/disk/disk-store.ts'
+import { pictureReader } from '../server/src/configured-providers.ts'
 import { wire, type WireOptions } from '../server/src/wire.ts'
 
 export const JWT_SECRET = 'a-secret-of-the-test-suite-with-32-bytes-and-more'
@@ -49,19 +51,22 @@ export interface Answer {
  * The whole of Reprise in this process: real PostgreSQL, real files, real HTTP, and the simulator speaking Suno's
  * protocol. `options` override what wire gets; `workers: false` starts none.
  */
-export async function startHarness(options: Partial<WireOptions> & { simulator?: Partial<SimulatorOptions>; workers?: boolean; timeScale?: number; sunoKey?: string | null; mureka?: boolean } = {}): Promise<Harness> {
-  const { simulator: simulatorOptions, workers = true, timeScale = 1 / 100, sunoKey = 'demo', mureka = false, ...overrides } = options
+export async function startHarness(options: Partial<WireOptions> & { simulator?: Partial<SimulatorOptions>; workers?: boolean; timeScale?: number; sunoKey?: string | null; mureka?: boolean; google?: boolean; googleTimeoutMs?: number } = {}): Promise<Harness> {
+  const { simulator: simulatorOptions, workers = true, timeScale = 1 / 100, sunoKey = 'demo', mureka = false, google = false, googleTimeoutMs = 1_000, ...overrides } = options
   const database = await createTestDatabase({ max: 4 })
   const folder = await mkdtemp(join(tmpdir(), 'reprise-test-'))
   const blobs = createDiskStore({ root: join(folder, 'files') })
-  const simulator = await createSimulator({ speed: 0, songSeconds: [2, 2], songPool: 4, rate: null, callbackRetryMs: [5, 5], data: null, ...simulatorOptions } as SimulatorOptions)
+  const simulator = await createSimulator({ speed: 0, songSeconds: [2, 2], songPool: 4, rate: null, pictureSide: 128, callbackRetryMs: [5, 5], data: null, ...simulatorOptions } as SimulatorOptions)
   const http = createProviderFetch()
   const logger = overrides.logger ?? createLogger({ level: process.env.TEST_LOG ?? 'error' })
   const suno = sunoKey === null ? [] : [createSuno({ apiKey: sunoKey, baseUrl: simulator.url, fetch: http.fetch, timeScale, rate: { count: 1000, windowMs: 1000 } })]
-  const others = mureka ? [createMureka({ apiKey: 'demo', baseUrl: simulator.url, fetch: http.fetch, timeScale })] : []
+  const others = [
+    ...(mureka ? [createMureka({ apiKey: 'demo', baseUrl: simulator.url, fetch: http.fetch, timeScale })] : []),
+    ...(google ? [createGoogle({ apiKeys: ['demo', 'demo-2'], baseUrl: simulator.url, fetch: http.fetch, readImage: pictureReader(blobs), timeoutMs: googleTimeoutMs, timeScale })] : []),
+  ]
   let ownUrl = 'http://127.0.0.1:0'
   const wired = await wire({
-    databaseUrl: database.url, databasePool: 10, compatSchema: 'public', providers: [...suno, ...others], providerBases: { suno: simulator.url, mureka: simulator.url },
+    databaseUrl: database.url, databasePool: 10, compatSchema: 'public', providers: [...suno, ...others], providerBases: { suno: simulator.url, mureka: simulator.url, google: simulator.url },
     blobs, downloadAllowHosts: [new URL(simulator.url).host], ownUrl: () => ownUrl,
     corsOrigins: ['*'], demo: true, version: 'test', publicMedia: true, signupTokens: 0, deadlineSec: 60, graceSec: 2, archiveParallel: 16, fixityDays: 30, fixityMbPerSec: 1000, storagePricePerGb: 0.021, leaseMs: 1_000, sessionDays: 1,
     jwtSecret: JWT_SECRET, serviceRoleKey: SERVICE_KEY, node: `test-${systemIds.uuid().slice(0, 8)}`, clock: systemClock, ids: systemIds, random: Math.random, logger,

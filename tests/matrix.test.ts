@@ -1,3 +1,4 @@
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { signToken } from '../server/src/http-kit/testing.ts'
 import { systemClock } from '../server/src/kernel/clock.ts'
@@ -18,6 +19,9 @@ interface Things {
   /** Of Mureka, with its first song's address. */
   mureka: string
   murekaUrl: string
+  /** A job of product pictures that has ended, and the photo that it was made of. */
+  imageJob: string
+  upload: string
 }
 interface Case {
   /** Status for each role, by one of the rules below. */
@@ -68,6 +72,20 @@ const CASES: Record<string, Case> = {
   'GET /api/ledger': { expected: mine(200) },
   'GET /api/prices': { expected: everybody(200) },
   'POST /api/ledger/grants': { expected: operators(201), body: { userId: 'somebody', amount: 1, reason: 'test' } },
+  // somebody who has nothing: who may ask is told that
+  'POST /api/ledger/adjustments': { expected: operators(402), body: { userId: 'a pauper', amount: 1, reason: 'test' } },
+  'GET /api/ledger/explorer': { expected: operators(200) },
+  'GET /api/ledger/health': { expected: operators(200) },
+  'POST /api/ledger/check': { expected: operators(200) },
+  'GET /api/receipts/{generationId}': { expected: owned(200), ...at('/api/receipts/{id}', 'generation') },
+  'PUT /api/prices/{kind}': { expected: operators(200), path: () => '/api/prices/video', body: { tokensPerResult: 10 } },
+  'PUT /api/prices/{kind}/{provider}': { expected: operators(200), path: () => '/api/prices/song/of-the-matrix', body: { tokensPerResult: 5 } },
+  'PUT /api/prices/{kind}/{provider}/{model}': { expected: operators(200), path: () => '/api/prices/song/of-the-matrix/m1', body: { tokensPerResult: 5 } },
+  // a kind's only price stays
+  'DELETE /api/prices/{kind}': { expected: operators(409), path: () => '/api/prices/video' },
+  'DELETE /api/prices/{kind}/{provider}': { expected: operators(404), path: () => '/api/prices/song/unknown' },
+  'DELETE /api/prices/{kind}/{provider}/{model}': { expected: operators(404), path: () => '/api/prices/song/unknown/m1' },
+  'GET /api/price-changes': { expected: operators(200) },
   'GET /api/events': { expected: mine(200) },
   'GET /api/channels': { expected: mine(200) },
   'POST /api/channels': { expected: mine(201), body: channel },
@@ -75,6 +93,12 @@ const CASES: Record<string, Case> = {
   'PUT /api/channels/{id}': { expected: ownedOnly(200), ...at('/api/channels/{id}', 'channel'), body: channel },
   'PATCH /api/channels/{id}': { expected: ownedOnly(200), ...at('/api/channels/{id}', 'channel'), body: { name: 'another' } },
   'DELETE /api/channels/{id}': { expected: ownedOnly(204), ...at('/api/channels/{id}', 'channel') },
+  'GET /api/notifications': { expected: mine(200) },
+  'POST /api/notifications/read': { expected: mine(200), body: { all: true } },
+  'GET /api/notification-settings': { expected: mine(200) },
+  'PUT /api/notification-settings': {
+    expected: mine(200), body: { kinds: { started: true, done: true, partly_done: true, failed: true, archive_failed: true, balance_low: true }, language: 'en', lowBalance: 0 },
+  },
   'GET /api/info': { expected: everybody(200) },
 
   // Not in the document: the seeds' endpoints, files, and what machines ask.
@@ -86,6 +110,7 @@ const CASES: Record<string, Case> = {
   'GET /api/archive': { expected: operators(200) },
   'POST /api/archive/{trackId}': { expected: operators(202), ...at('/api/archive/{id}', 'track') },
   'POST /functions/v1/archive-tracks': { expected: { ...operators(200), operator: 403 }, body: {} },
+  'POST /functions/v1/cleanup-stale-jobs': { expected: { ...operators(200), operator: 403 }, body: {} },
   // the service role must say for whom
   'POST /functions/v1/generate-mureka-track': { expected: { ...mine(202), service: 400 }, body: { prompt: 'for the matrix' } },
   'POST /functions/v1/get-mureka-task-status': { expected: named(200), needs: ['mureka'], body: ({ mureka }: Things) => ({ generation_id: mureka }) },
@@ -93,6 +118,18 @@ const CASES: Record<string, Case> = {
   'POST /functions/v1/download-and-save-track': {
     expected: named(200), needs: ['mureka'], body: ({ mureka, murekaUrl }: Things) => ({ generation_id: mureka, external_url: murekaUrl }),
   },
+  'POST /functions/v1/create-generation-job-banana': { expected: mine(400), body: {} },
+  'POST /functions/v1/process-generation-tasks-banana': { expected: named(202), needs: ['imageJob'], body: ({ imageJob }: Things) => ({ jobId: imageJob }) },
+  'GET /api/image-jobs': { expected: mine(200) },
+  'GET /api/image-jobs/{id}': { expected: owned(200), ...at('/api/image-jobs/{id}', 'imageJob') },
+  'GET /api/image-jobs/{id}/zip': { expected: owned(200), ...at('/api/image-jobs/{id}/zip', 'imageJob') },
+  // it did not fail: nothing to try again
+  'POST /api/image-jobs/{id}/cards/{index}/retry': { expected: ownedOnly(409), ...at('/api/image-jobs/{id}/cards/0/retry', 'imageJob') },
+  'POST /api/image-jobs/{id}/cards/{index}/regenerate': { expected: ownedOnly(202), ...at('/api/image-jobs/{id}/cards/0/regenerate', 'imageJob') },
+  'POST /api/image-jobs/{id}/cards/{index}/edit': { expected: ownedOnly(202), ...at('/api/image-jobs/{id}/cards/0/edit', 'imageJob'), body: { instruction: 'make it blue' } },
+  // without a picture
+  'POST /api/uploads/images': { expected: mine(415) },
+  'GET /api/uploads/images/:id': { expected: ownedOnly(200), ...at('/api/uploads/images/{id}', 'upload') },
   'POST /api/webhooks/replicate': { expected: everybody(200), body: { id: 'nobodyknows', status: 'succeeded' } },
   'POST /api/webhooks/suno/music': { expected: everybody(200), body: { code: 200, data: { callbackType: 'complete', task_id: 'nobody-knows' } } },
   'GET /storage/v1/object/public/:bucket/:path{.+}': { expected: everybody(200), ...at('{id}', 'file') },
@@ -112,7 +149,7 @@ describe('who may do what, for every route, role and owner', () => {
   let served: string[]
 
   beforeAll(async () => {
-    reprise = await startHarness({ mureka: true })
+    reprise = await startHarness({ mureka: true, google: true })
     const owner = await reprise.user('owner', 100_000)
     const stranger = await reprise.user('stranger', 100_000)
     const sign = (claims: Record<string, unknown>, secret = JWT_SECRET) => signToken(claims, { secret, clock: systemClock })
@@ -174,7 +211,7 @@ describe('who may do what, for every route, role and owner', () => {
   /** What the same role hears about a thing that never was: it must be the very same. */
   async function missing(name: string, one: Case, role: Role): Promise<string> {
     const nothing = '00000000-0000-4000-8000-000000000000'
-    const things = { generation: nothing, openGeneration: nothing, track: nothing, channel: nothing, job: nothing, file: '/storage/v1/object/public/tracks-audio/nothing', mureka: nothing, murekaUrl: 'https://cdn.mureka.ai/nothing.mp3' }
+    const things = { generation: nothing, openGeneration: nothing, track: nothing, channel: nothing, job: nothing, file: '/storage/v1/object/public/tracks-audio/nothing', mureka: nothing, murekaUrl: 'https://cdn.mureka.ai/nothing.mp3', imageJob: nothing, upload: nothing }
     // An unknown id may be imported: what a GET says is what a PUT must say about somebody else's.
     if (name === 'PUT /api/channels/{id}') return withoutIds((await ask('GET /api/channels/{id}', { ...one, body: undefined }, role, things)).text, things)
     return withoutIds((await ask(name, one, role, things)).text, things)
@@ -202,13 +239,24 @@ describe('who may do what, for every route, role and owner', () => {
     return { mureka, murekaUrl: rows[0]!.url }
   }
 
+  let pictures: Promise<Pick<Things, 'imageJob' | 'upload'>> | null = null
+  async function finishedPictures() {
+    const photo = await sharp({ create: { width: 64, height: 64, channels: 3, background: '#c33' } }).png().toBuffer()
+    const authorization = `Bearer ${tokens.owner}`
+    const { id, url } = (await (await fetch(`${reprise.url}/api/uploads/images`, { method: 'POST', headers: { authorization, 'content-type': 'image/png' }, body: photo as BodyInit })).json()) as { id: string; url: string }
+    const asked = await reprise.call('POST', '/functions/v1/create-generation-job-banana', { token: tokens.owner, body: { productName: 'of the matrix', productImages: [url], selectedCards: [0] } })
+    await expect.poll(async () => (await reprise.call('GET', `/api/image-jobs/${asked.body.jobId}`, { token: tokens.owner })).body.status, { timeout: 20_000 }).toBe('completed')
+    return { imageJob: asked.body.jobId as string, upload: id }
+  }
+
   async function make(needs: (keyof Things)[]): Promise<Things> {
-    const things: Things = { generation: '', openGeneration: '', track: '', channel: '', job: '', file: '', mureka: '', murekaUrl: '' }
+    const things: Things = { generation: '', openGeneration: '', track: '', channel: '', job: '', file: '', mureka: '', murekaUrl: '', imageJob: '', upload: '' }
     const call = (path: string, body: unknown) => reprise.call('POST', path, { token: tokens.owner, body })
     for (const need of needs) {
       if (need === 'generation') things.generation = (await (finished ??= finishedSong())).id
       if (need === 'file') things.file = new URL((await (finished ??= finishedSong())).tracks[0].audioUrl).pathname
       if (need === 'mureka') Object.assign(things, await (murekaSong ??= finishedMurekaSong()))
+      if (need === 'imageJob' || need === 'upload') Object.assign(things, await (pictures ??= finishedPictures()))
       if (need === 'openGeneration') things.openGeneration = (await call('/api/generations', { ...song, prompt: '[[fault:never-finishes]] open' })).body.id
       if (need === 'track') things.track = (await finishedSong()).tracks[0].id
       if (need === 'channel' || need === 'job') things.channel = (await call('/api/channels', channel)).body.id

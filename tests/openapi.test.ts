@@ -6,8 +6,9 @@ type Schema = Record<string, any>
 /** Served beside the document: the seeds' endpoints (fixed by their own texts), files, and what machines ask. */
 const NOT_IN_IT = [
   'GET /livez', 'GET /readyz', 'GET /metrics', 'GET /openapi.json', 'GET /docs', 'POST /api/webhooks/suno/music', 'POST /api/webhooks/replicate',
-  'POST /api/music-clips/channels/:channelId/runOnce', 'GET /api/music-clips/jobs/:jobId', 'POST /functions/v1/archive-tracks',
+  'POST /api/music-clips/channels/:channelId/runOnce', 'GET /api/music-clips/jobs/:jobId', 'POST /functions/v1/archive-tracks', 'POST /functions/v1/cleanup-stale-jobs',
   'POST /functions/v1/generate-mureka-track', 'POST /functions/v1/get-mureka-task-status', 'POST /functions/v1/save-mureka-generation', 'POST /functions/v1/download-and-save-track',
+  'POST /functions/v1/create-generation-job-banana', 'POST /functions/v1/process-generation-tasks-banana', 'POST /api/uploads/images', 'GET /api/uploads/images/:id',
   'GET /storage/v1/object/public/:bucket/:path{.+}', 'GET /storage/v1/object/sign/:bucket/:path{.+}',
 ]
 

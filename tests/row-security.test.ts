@@ -117,6 +117,7 @@ describe('what users reach in the database itself', () => {
        where table_schema = 'public' and grantee in ('PUBLIC', 'anon', 'authenticated')`)
     expect(new Set(rows.map((row: any) => `${row.grantee} ${row.privilege_type} ${row.table_name}`))).toEqual(new Set([
       'authenticated SELECT tracks', 'authenticated SELECT ai_generations', 'authenticated SELECT track_archiving_jobs', 'authenticated INSERT track_archiving_jobs', 'authenticated SELECT notifications',
+      'authenticated SELECT generation_jobs', 'authenticated SELECT generation_tasks',
     ]))
   })
 })

@@ -9,6 +9,7 @@ import { ledgerSettings } from './features/ledger/ledger.config.ts'
 import { tracksSettings } from './features/tracks/tracks.config.ts'
 import { murekaFunctionsSettings } from './features/mureka-functions/mureka-functions.config.ts'
 import { httpSettings } from './http-kit/http.config.ts'
+import { googleSettings } from './providers/google/google.config.ts'
 import { murekaSettings } from './providers/mureka/mureka.config.ts'
 import { replicateSettings } from './providers/replicate/replicate.config.ts'
 import { sunoSettings } from './providers/suno/suno.config.ts'
@@ -46,8 +47,9 @@ export const SETTING_GROUPS: SettingGroup[] = [
   { title: 'Suno', settings: sunoSettings },
   { title: 'Mureka', settings: murekaSettings },
   { title: 'Replicate', settings: replicateSettings },
+  { title: 'Google', settings: googleSettings },
 ]
 
 export const allSettings = {
-  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...murekaFunctionsSettings, ...archiveSettings, ...fixitySettings, ...sunoSettings, ...murekaSettings, ...replicateSettings,
+  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...murekaFunctionsSettings, ...archiveSettings, ...fixitySettings, ...sunoSettings, ...murekaSettings, ...replicateSettings, ...googleSettings,
 }

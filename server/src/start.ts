@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { allSettings } from './app.config.ts'
 import { readSettings } from './config/setting.ts'
-import { configuredProviders } from './configured-providers.ts'
+import { configuredProviders, pictureReader } from './configured-providers.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from './database/embedded.ts'
 import { startSimulator, type RunningSimulator } from './demo/simulator-process.ts'
 import { crashFrom } from './engine/crash.ts'
@@ -52,9 +52,10 @@ export async function start(env: Record<string, string | undefined>, role: Role 
       undo.push(() => simulator!.stop())
     }
 
+    const blobs = createDiskStore({ root: join(dataDir, 'files') })
     const http = createProviderFetch()
     undo.push(() => http.close())
-    const { providers, bases, missing } = configuredProviders(config, http.fetch, simulator && { url: simulator.url, speed: config.demoSpeed })
+    const { providers, bases, missing } = configuredProviders(config, http.fetch, pictureReader(blobs), simulator && { url: simulator.url, speed: config.demoSpeed })
     for (const key of missing) logger.warn(`no ${key}: requests to this provider are answered ${key}_NOT_CONFIGURED`)
 
     let ownUrl = `http://${config.host}:${config.port}`
@@ -64,7 +65,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
       databaseUrl: config.databaseUrl ?? embedded!.url,
       providers,
       providerBases: bases,
-      blobs: createDiskStore({ root: join(dataDir, 'files') }),
+      blobs,
       filesFolder: join(dataDir, 'files'),
       downloadAllowHosts: [...config.downloadAllowHosts, ...(simulator ? [new URL(simulator.url).host] : [])],
       ownUrl: () => ownUrl,
@@ -95,6 +96,7 @@ export async function start(env: Record<string, string | undefined>, role: Role 
     const knownUrl = config.publicBaseUrl ?? ((embedded || demo) && role !== 'worker' ? ownUrl : null)
     if (knownUrl) await wired.rememberBase(knownUrl)
     await wired.engine.start()
+    wired.scheduleWatch.start()
     if (role !== 'api') {
       await wired.startWorkers()
       await wired.maintenance.start()
@@ -112,4 +114,4 @@ export async function start(env: Record<string, string | undefined>, role: Role 
 type Config = ReturnType<typeof readSettings<typeof allSettings>>
 
 const isDemo = (config: Config): boolean =>
-  config.demo === 'on' || (config.demo === 'auto' && !config.sunoApiKey && !config.murekaApiKey && !config.replicateApiToken && !config.databaseUrl)
+  config.demo === 'on' || (config.demo === 'auto' && !config.sunoApiKey && !config.murekaApiKey && !config.replicateApiToken && !config.geminiApiKey && !config.databaseUrl)

@@ -4,6 +4,8 @@ import { isTransient } from './database/transient.ts'
 import { migrate, ownSqlFiles } from './database/migrate.ts'
 import { countTrips, noCrash, type Crash } from './engine/crash.ts'
 import { createEngine } from './engine/engine.ts'
+import { sweepIncoming } from './engine/incoming.ts'
+import { createLoop } from './engine/loop.ts'
 import { createObtain, type DownloadLimits } from './engine/obtain.ts'
 import type { SaveJob } from './engine/save.ts'
 import { createArchive } from './features/archive/archive.ts'
@@ -13,6 +15,7 @@ import { createArchiveRecords } from './features/archive/records.ts'
 import { createRun } from './features/archive/run.ts'
 import { createAccounts, keptSecret } from './features/accounts/accounts.ts'
 import { accountsRoutes } from './features/accounts/accounts.routes.ts'
+import { zip, zipLength } from './features/export/bag.ts'
 import { createExport } from './features/export/export.ts'
 import { exportRoutes } from './features/export/export.routes.ts'
 import { createLibrary } from './features/export/library.ts'
@@ -24,9 +27,13 @@ import { createAccept } from './features/generations/accept.ts'
 import { callbackAddress } from './features/generations/callback-address.ts'
 import { CALLBACK_PATHS, callbackRoutes } from './features/generations/callbacks.routes.ts'
 import { generationsRoutes } from './features/generations/generations.routes.ts'
+import { createExplorer } from './features/ledger/explorer.ts'
 import { createLedger, openWallet } from './features/ledger/ledger.ts'
 import { settleMoves } from './features/ledger/ledger.listener.ts'
 import { ledgerRoutes } from './features/ledger/ledger.routes.ts'
+import { createPrices } from './features/ledger/prices.ts'
+import { operatorLedgerRoutes } from './features/ledger/operator.routes.ts'
+import { pricesRoutes } from './features/ledger/prices.routes.ts'
 import { createLiveEvents } from './features/live/live.ts'
 import { liveRoutes } from './features/live/live.routes.ts'
 import { createChannels } from './features/music-clips/channels.queries.ts'
@@ -34,6 +41,14 @@ import { channelsRoutes } from './features/music-clips/channels.routes.ts'
 import { followMusicClips } from './features/music-clips/music-clips.listener.ts'
 import { musicClipsErrors, musicClipsRoutes } from './features/music-clips/music-clips.routes.ts'
 import { createRuns } from './features/music-clips/runs.ts'
+import { followImageJobs } from './features/image-jobs/image-jobs.listener.ts'
+import { createImageJobQueries } from './features/image-jobs/image-jobs.queries.ts'
+import { imageJobsRoutes } from './features/image-jobs/image-jobs.routes.ts'
+import { createJobs } from './features/image-jobs/jobs.ts'
+import { createPictures, PICTURES } from './features/image-jobs/pictures.ts'
+import { createThumbnails } from './features/image-jobs/thumbnails.ts'
+import { createUploads, MOST_UPLOAD_BYTES } from './features/image-jobs/uploads.ts'
+import { uploadsRoutes } from './features/image-jobs/uploads.routes.ts'
 import { isValidAudioUrl } from './features/mureka-functions/audio-url.ts'
 import { createDownload } from './features/mureka-functions/download.ts'
 import { createDownloadGuard } from './features/mureka-functions/download-guard.ts'
@@ -41,8 +56,14 @@ import { createForeignSongs } from './features/mureka-functions/foreign-songs.ts
 import { createGenerationQueries } from './features/mureka-functions/generations.queries.ts'
 import { followMurekaFunctions } from './features/mureka-functions/mureka-functions.listener.ts'
 import { murekaFunctionsRoutes } from './features/mureka-functions/mureka-functions.routes.ts'
-import { createMaintenance, nextRun } from './features/operations/maintenance.ts'
+import { tellMoves } from './features/notifications/notifications.listener.ts'
+import { createNotifications } from './features/notifications/notifications.ts'
+import { notificationsRoutes } from './features/notifications/notifications.routes.ts'
+import { checkLedger, createMaintenance, nextRun, recorded } from './features/operations/maintenance.ts'
 import { operationsRoutes, watchGenerations } from './features/operations/operations.routes.ts'
+import { createScheduleWatch } from './features/operations/schedule-watch.ts'
+import { createStaleJobs } from './features/stale-jobs/stale-jobs.ts'
+import { staleJobsRoutes } from './features/stale-jobs/stale-jobs.routes.ts'
 import { createServe, filesRoutes } from './features/tracks/files.routes.ts'
 import { createBaseAddress } from './features/tracks/base-address.ts'
 import { createMediaAccess } from './features/tracks/media-access.ts'
@@ -94,6 +115,8 @@ export interface WireOptions {
   fixityDays: number
   fixityMbPerSec: number
   appLinkBase?: string
+  /** Which provider makes the pictures of new image jobs. */
+  imageProvider?: string
   /** Hosts from which songs of the team's own rows may be asked for. */
   audioUrlHosts?: string[]
   storagePricePerGb: number
@@ -120,10 +143,11 @@ export interface WireOptions {
 }
 
 /** Tables in the compatibility schema that must be ours. */
-const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics', 'ai_generations']
+const CONTRACT_TABLES = ['tracks', 'music_clips_jobs', 'track_archiving_jobs', 'notifications', 'archive_statistics', 'ai_generations', 'generation_jobs', 'generation_tasks']
 
 /** Reading a file again is in no hurry: another node waits longer before it takes over. */
 const FIXITY_LEASE_MS = 60_000
+const DAY_MS = 86_400_000
 
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {
@@ -153,8 +177,12 @@ export async function wire(options: WireOptions) {
       return to ? `${to}${CALLBACK_PATHS[provider]}?token=${encodeURIComponent(token)}` : null
     },
     // Money first, then tracks, then the seeds' tables: all in the transaction of the move.
-    listeners: [settleMoves, followTracks(schema, baseAddress), followMusicClips(logger), followMurekaFunctions, recordFiles],
+    listeners: [settleMoves, followTracks(schema, baseAddress), followMusicClips(logger), followMurekaFunctions, tellMoves, recordFiles,
+      followImageJobs({ base: baseAddress.current, urlOf: publicUrl, onStored: () => thumbnails.wake() })],
   })
+
+  const makeThumbnails = createThumbnails({ db, schema, blobs, logger, urlOf: async (...file) => publicUrl(await baseAddress.current(db), ...file) })
+  const thumbnails = createLoop('thumbnails', 60_000, makeThumbnails, logger)
 
   const ledger = createLedger({ db })
   const tracks = createTracks({ db, schema, media })
@@ -167,7 +195,7 @@ export async function wire(options: WireOptions) {
     database: db, onNewUser: openWallet(options.signupTokens),
     sessionSecret: await keptSecret(db, ids, 'session'), sessionDays: options.sessionDays, clock, ids,
   })
-  const live = createLiveEvents({ db, logger })
+  const live = createLiveEvents({ db, schema, logger })
   const streams = createEventStreams()
   engine.waker.on('events', live.wake)
   const channels = createChannels(db)
@@ -185,6 +213,7 @@ export async function wire(options: WireOptions) {
     blobs, heal: engine.heal, days: options.fixityDays, mbPerSec: options.fixityMbPerSec, leaseMs: FIXITY_LEASE_MS, clock, logger,
   })
 
+  const staleJobs = createStaleJobs({ db, linkBase, logger })
   const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase })
   const archive = createArchive({
     db, schema, records, logger, leaseMs: options.leaseMs, atOnce: options.archiveParallel,
@@ -202,14 +231,23 @@ export async function wire(options: WireOptions) {
   const resultsOf = (kind: string, provider: string): number =>
     registry.all.find(({ descriptor }) => descriptor.kinds.includes(kind as never) && (provider === '*' || provider === descriptor.id))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1
 
+  const uploads = createUploads({ db, blobs, ids })
+  const imageJobs = createJobs({
+    db, schema, provider: options.imageProvider ?? 'google', acceptTogether: accept.acceptTogether,
+    wake: () => engine.waker.wake(['dispatch', 'events']), pictures: createPictures({ db, blobs, uploads, guardedFetch, base }),
+  })
+
   const library = createLibrary({ db, schema })
 
   const health = createHealth({ checks: { database: () => db.query('select 1') }, clock })
   const metrics = createMetrics({ token: options.metricsToken })
   watchGenerations(metrics.registry, db)
   watchFixity(metrics.registry, fixity)
+  const scheduleWatch = createScheduleWatch({ db, logger })
+  scheduleWatch.measure(metrics.registry)
   const app = createApp({
     version: options.version, corsOrigins: options.corsOrigins, logger, clock, ids, publicBaseUrl, isTransient, observe: metrics.observe,
+    maxBodyBytesOf: { '/api/uploads/images': MOST_UPLOAD_BYTES },
     formats: [musicClipsErrors, functionsErrors],
     mountFirst: (first) => health.mount(first),
     authenticate: createAuthenticator({
@@ -223,7 +261,7 @@ export async function wire(options: WireOptions) {
   const generations = createGenerationQueries({ db, schema })
   const rooms: App[] = [
     accountsRoutes(accounts, { publicBaseUrl }),
-    generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations,
+    generationsRoutes({ db, store: engine.store, accept, tracksOf: tracks.ofGenerations, fileUrl: media.urlOf,
       healFiles: async (id) => { for (const { blobKey } of await tracks.storedFiles(id)) await fixity.look(blobKey) },
     }),
     callbackRoutes({ door: engine.door, clock }),
@@ -233,10 +271,17 @@ export async function wire(options: WireOptions) {
       redownload: async (generationId, by) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by } })),
     }),
     filesRoutes({ tracks, serve, media }),
-    ledgerRoutes({ ledger, resultsOf }),
+    ledgerRoutes({ ledger }),
+    pricesRoutes({ prices: createPrices({ db }), resultsOf }),
+    operatorLedgerRoutes({
+      ledger, explorer: createExplorer({ db }), nextCheck: () => nextRun('ledger-check', clock.now()),
+      checkNow: () => recorded(db, logger, 'ledger-check', () => checkLedger(db, logger)),
+    }),
+    notificationsRoutes({ notifications: createNotifications({ db, schema }) }),
     liveRoutes({ live, streams }),
     channelsRoutes({ channels, ids }),
     archiveRoutes({ archive, board, db, schema }),
+    staleJobsRoutes({ staleJobs }),
     exportRoutes({ library, prepare: createExport({
       library, blobs, version: options.version, clock, damaged: fixity.damaged,
       suspect: (blobKey) => void fixity.look(blobKey).catch(() => undefined), // it is logged there
@@ -250,6 +295,11 @@ export async function wire(options: WireOptions) {
         redownload: async (generationId) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by: 'download-and-save-track' } })),
       }),
     }),
+    imageJobsRoutes({
+      jobs: imageJobs, queries: createImageJobQueries({ db, schema }), playable: (url) => media.playable(url),
+      zip: (folder, files, signal) => zip(folder, files, blobs, signal), zipLength,
+    }),
+    uploadsRoutes({ uploads, serve, base, signed: media.signed }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap(currentModels), modelsOf: Object.fromEntries(registry.all.map((one) => [one.descriptor.id, currentModels(one)])),
     }),
@@ -257,11 +307,15 @@ export async function wire(options: WireOptions) {
   for (const room of rooms) app.route('/', room)
   const hasPage = options.webFolder ? mountWebPage(app, options.webFolder) : false
 
-  const stop = async () => void (await Promise.all([engine.stop(), archive.stop(), foreignSongs.stop(), fixity.stop()]))
-  const maintenance = createMaintenance({ db, logger, sweepStaging: () => blobs.sweepStaging(24 * 3_600_000), archive: archive.daily, fixity: fixity.pass })
+  const stop = async () => void (await Promise.all([engine.stop(), archive.stop(), foreignSongs.stop(), fixity.stop(), thumbnails.stop()]))
+  const sweepStaging = async () => {
+    await blobs.sweepStaging(DAY_MS)
+    await sweepIncoming({ db, blobs, olderThanMs: DAY_MS, now: clock.now() })
+  }
+  const maintenance = createMaintenance({ db, logger, sweepStaging, archive: archive.daily, fixity: fixity.pass, staleJobs: staleJobs.sweep })
 
   return {
-    app, db, engine, archive, accounts, health, streams, maintenance, hasPage,
+    app, db, engine, archive, accounts, health, streams, maintenance, scheduleWatch, hasPage,
     /** Told by a process that knows the address under which Reprise is reached. */
     rememberBase: baseAddress.remember,
     async startWorkers(): Promise<void> {
@@ -269,6 +323,7 @@ export async function wire(options: WireOptions) {
       archive.start()
       foreignSongs.start()
       fixity.start()
+      thumbnails.start()
     },
     /** Takes nothing new and waits for what is under way. */
     stop,
@@ -285,7 +340,7 @@ const currentModels = ({ descriptor }: Provider): string[] => descriptor.models.
 /** Bucket and name of a saved file: the seeds' paths for songs and their covers. */
 function placeOf(job: SaveJob): string {
   if (job.kind === 'song') return join(BUCKETS[job.role], job.userId, job.finalId)
-  return join('generated', job.userId, job.role === 'final' ? job.finalId : `${job.finalId}-cover`)
+  return join(job.kind === 'image' ? PICTURES : 'generated', job.userId, job.role === 'final' ? job.finalId : `${job.finalId}-cover`)
 }
 
 /** Throws FilesFolderError. Results of before the mark was invented vouch for their folder: the newest must lie there. */

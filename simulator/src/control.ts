@@ -64,7 +64,7 @@ export interface SimulatorControl {
   /** The last 20 000 requests since the start of the process. */
   log(): LogEntry[]
   tasks(): TaskReport[]
-  /** The true file, whatever faults do to it on the way; null when there is no such song. */
+  /** The true file, whatever faults do to it on the way; null when there is no such song. Google's pictures have no `url`. */
   file(taskId: string, index: number): Promise<FileReport | null>
   /** Sends callbacks now; null when there is no such task. */
   sendCallback(callback: HandCallback): Promise<Delivery[] | null>

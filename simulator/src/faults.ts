@@ -27,6 +27,7 @@ const codes: [number, string][] = [
   [430, 'calling too often'],
   [455, 'maintenance'],
   [500, 'server error'],
+  [504, 'time is up (Google only)'],
 ]
 
 export const faultTable: readonly FaultDefinition[] = [
@@ -42,10 +43,10 @@ export const faultTable: readonly FaultDefinition[] = [
   ...codes.map(([code, meaning]) => ({
     name: `code-${code}`,
     phase: 'submit' as const,
-    does: `Suno: HTTP 200 with body code ${code}; Mureka, Replicate: the HTTP status of the same meaning: ${meaning}; no task`,
+    does: `Suno: HTTP 200 with body code ${code}; Mureka, Replicate, Google: the HTTP status of the same meaning: ${meaning}; no task`,
   })),
 
-  { name: 'sensitive', phase: 'generation', does: 'ends in SENSITIVE_WORD_ERROR' },
+  { name: 'sensitive', phase: 'generation', does: 'ends in SENSITIVE_WORD_ERROR; Google: finishReason SAFETY' },
   { name: 'create-failed', phase: 'generation', does: 'ends in CREATE_TASK_FAILED' },
   { name: 'audio-failed', phase: 'generation', does: 'ends in GENERATE_AUDIO_FAILED' },
   { name: 'partial-then-fail', phase: 'generation', does: 'first song ready, then GENERATE_AUDIO_FAILED' },
@@ -55,6 +56,11 @@ export const faultTable: readonly FaultDefinition[] = [
   { name: 'output-list', phase: 'generation', does: 'Replicate: the output is a list with one address' },
   { name: 'output-text', phase: 'generation', does: 'Replicate: the output is text' },
   { name: 'output-wav', phase: 'generation', does: 'Replicate: the file is WAV whatever was asked for' },
+  { name: 'blocked', phase: 'generation', value: 'reason (PROHIBITED_CONTENT)', does: 'Google: HTTP 200 with `promptFeedback.blockReason` and no candidates' },
+  { name: 'finish-reason', phase: 'generation', value: 'reason (IMAGE_SAFETY)', does: 'Google: HTTP 200 with a candidate that ended so, without a picture' },
+  { name: 'no-image', phase: 'generation', does: 'Google: HTTP 200 with words and no picture' },
+  { name: 'bad-picture', phase: 'generation', does: 'Google: bytes that are no picture, called image/png' },
+  { name: 'model-gone', phase: 'generation', does: 'Google: HTTP 404, as for a model that was shut down' },
   { name: 'no-refund', phase: 'generation', does: 'a failure keeps the 12 credits' },
   { name: 'one-song', phase: 'generation', does: 'SUCCESS with the first song only' },
   { name: 'sunodata-null', phase: 'generation', does: 'SUCCESS with `sunoData` (Mureka: `choices`) null' },

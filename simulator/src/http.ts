@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 
 const BODY_LIMIT = 1_000_000
 
-/** The whole body as text; rejects beyond 1 MB. */
-export async function readText(request: IncomingMessage): Promise<string> {
+/** The whole body as text; rejects beyond `limit` bytes (1 MB). */
+export async function readText(request: IncomingMessage, limit = BODY_LIMIT): Promise<string> {
   const pieces: Buffer[] = []
   let size = 0
   for await (const piece of request as AsyncIterable<Buffer>) {
     size += piece.length
-    if (size > BODY_LIMIT) throw new RangeError('the body is too large')
+    if (size > limit) throw new RangeError('the body is too large')
     pieces.push(piece)
   }
   return Buffer.concat(pieces).toString('utf8')

@@ -86,6 +86,18 @@ export const settings: EnvSetting[] = [
     read: (text) => ({ murekaConcurrent: amount('SIMULATOR_MUREKA_CONCURRENT', text) }),
   },
   {
+    env: 'SIMULATOR_PICTURE_SIDE',
+    default: String(defaults.pictureSide),
+    doc: "side in pixels of Google's square 1K picture; smaller ones are made sooner",
+    read: (text) => ({ pictureSide: amount('SIMULATOR_PICTURE_SIDE', text) }),
+  },
+  {
+    env: 'SIMULATOR_GOOGLE_MODELS',
+    default: defaults.googleModels.join(','),
+    doc: 'models that Google serves; others are answered 404',
+    read: (text) => ({ googleModels: text.split(',') }),
+  },
+  {
     env: 'SIMULATOR_CALLBACK_RETRY_MS',
     default: '',
     doc: 'waits between the three tries of a callback, ms (`1000,5000`); empty = 10 s and 30 s divided by the speed',

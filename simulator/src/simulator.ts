@@ -8,6 +8,7 @@ import { createClock } from './clock.ts'
 import { handleControl, readRule, type LogEntry, type SimulatorControl, type TaskReport } from './control.ts'
 import { createFaultBook, stripTags, type FaultState } from './faults.ts'
 import { createFileService } from './files.ts'
+import { createGoogleService } from './google/service.ts'
 import { sendJson } from './http.ts'
 import { openJournal } from './journal.ts'
 import { createFileMemory } from './memory.ts'
@@ -47,6 +48,10 @@ export interface SimulatorOptions {
   /** Predictions that Replicate takes, and how long after their end it keeps them. */
   replicateRate: Rate
   replicateRetentionMs: number
+  /** Side of a square 1K picture in pixels; Google's have 1024. */
+  pictureSide: number
+  /** Models that Google serves. */
+  googleModels: string[]
   /** Waits between the three tries of a callback, ms; null = 10 s and 30 s, divided by the speed. */
   callbackRetryMs: number[] | null
   callbackTimeoutMs: number
@@ -72,6 +77,8 @@ export const defaults: SimulatorOptions = {
   murekaConcurrent: 10,
   replicateRate: { count: 600, windowMs: 60_000 },
   replicateRetentionMs: 3_600_000,
+  pictureSide: 1024,
+  googleModels: ['gemini-3.1-flash-image', 'gemini-3-pro-image'],
   callbackRetryMs: null,
   callbackTimeoutMs: 15_000,
   retentionMs: 15 * 86_400_000,
@@ -164,6 +171,8 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
     later,
   })
 
+  const google = createGoogleService({ options, clock, speed: () => speed, faults, later })
+
   const journal = openJournal<Event>(options.data && join(options.data, 'journal.jsonl'), (event) => {
     if ('task' in event) tasks.add(event.task)
     else if ('sent' in event) callbacks.restore(event.sent)
@@ -218,6 +227,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
       callbacks.clear()
       mureka.clear()
       replicate.clear()
+      google.clear()
       faults.restore({ rules: [], used: {} })
       rate.set(options.rate)
       clock.restore(0)
@@ -232,8 +242,11 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
       ),
       ...mureka.tasks().map(({ task, status }) => report('mureka', task, status)),
       ...replicate.tasks().map(({ task, status, sent }) => report('replicate', task, status, sent)),
+      ...google.pictures().map(({ id, createdAt, prompt }) => ({ provider: 'google', taskId: id, createdAt, prompt, status: 'made', songs: [], callbacks: [] })),
     ],
     async file(taskId, index) {
+      const picture = google.picture(taskId)
+      if (picture) return { sha256: picture.sha256, bytes: picture.bytes, url: '' }
       const task = tasks.get(taskId) ?? mureka.task(taskId) ?? replicate.task(taskId)
       const song = task?.songs[index]
       if (!task || !song) return null
@@ -253,7 +266,7 @@ export async function createSimulator(given: Partial<SimulatorOptions> = {}): Pr
   }
 
   async function handleFirst(request: IncomingMessage, response: ServerResponse, url: URL, note: Note) {
-    for (const one of [served, service, mureka, replicate]) if (await one.handle(request, response, url, note)) return
+    for (const one of [served, service, mureka, replicate, google]) if (await one.handle(request, response, url, note)) return
     sendJson(response, 404, { error: 'this is a simulator of media providers; see its README' })
   }
 

@@ -4,10 +4,12 @@ import type { allSettings } from '../app.config.ts'
 import type { Values } from '../config/setting.ts'
 import { createDatabase, type Queryable } from '../database/pool.ts'
 import { callbackAddress } from '../features/generations/callback-address.ts'
-import { SCHEDULES } from '../features/operations/maintenance.ts'
+import { readSchedules } from '../features/operations/schedule-watch.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createProviderFetch, type ProviderFetch } from '../providers/provider-fetch.ts'
 import { createMureka } from '../providers/mureka/mureka.ts'
+import { keysOf } from '../providers/google/google.config.ts'
+import { servedModels } from '../providers/google/served-models.ts'
 import type { Provider } from '../providers/provider.ts'
 import { createReplicate } from '../providers/replicate/replicate.ts'
 import { createSuno } from '../providers/suno/suno.ts'
@@ -24,7 +26,7 @@ type Config = Values<typeof allSettings>
 
 /** Looks at everything that Reprise depends on and says in a sentence each how it stands. Changes nothing. */
 export async function doctor(config: Config, databaseUrl: () => string): Promise<Finding[]> {
-  const looks = [lookAtDatabase(databaseUrl), lookAtProvider(config), lookAtMureka(config), lookAtReplicate(config), lookAtAddress(config), lookAtFiles(config), lookAtIdentity(config)]
+  const looks = [lookAtDatabase(databaseUrl), lookAtProvider(config), lookAtMureka(config), lookAtReplicate(config), lookAtGoogle(config), lookAtAddress(config), lookAtFiles(config), lookAtIdentity(config)]
   return (await Promise.all(looks)).flat()
 }
 
@@ -67,22 +69,17 @@ async function lookAtDatabase(databaseUrl: () => string): Promise<Finding[]> {
 
 /** A job that has missed two of its times, or failed last, is bad; one that had no time to run yet is not. */
 async function lookAtSchedules(db: Queryable): Promise<Finding[]> {
-  const { rows } = await db.query<{ name: string; succeeded: Date | null; failed: Date | null; error: string | null; since: Date; now: Date }>(
-    `select s.name, r.last_success as succeeded, r.last_failure as failed, r.last_error as error, reprise.now() as now,
-       (select applied_at from reprise.migrations where name = '0007-schedules.sql') as since
-     from unnest($1::text[]) s (name) left join reprise.schedule_runs r using (name)`, [Object.keys(SCHEDULES)])
-  return rows.map(({ name, succeeded, failed, error, since, now }) => {
+  return (await readSchedules(db)).map(({ name, succeeded, failed, error, missed }) => {
     const about = `schedule ${name}`
     const last = succeeded ? `last success ${succeeded.toISOString()}` : 'never succeeded'
     if (failed && (!succeeded || failed > succeeded)) return bad(about, `failed ${failed.toISOString()} (${error}), ${last}`)
-    const missed = now.getTime() - (succeeded ?? since).getTime() > 2 * SCHEDULES[name as keyof typeof SCHEDULES].everyMs
     if (missed) return bad(about, `${last}: it has missed two of its times; does a worker run?`)
     return succeeded ? good(about, last) : note(about, 'its first time has not come yet')
   })
 }
 
 async function lookAtProvider(config: Config): Promise<Finding[]> {
-  if (!config.sunoApiKey && (config.murekaApiKey || config.replicateApiToken) && config.demo !== 'on') return [note('suno', 'SUNO_API_KEY is not set: songs can be asked of the other providers only')]
+  if (!config.sunoApiKey && (config.murekaApiKey || config.replicateApiToken || config.geminiApiKey) && config.demo !== 'on') return [note('suno', 'SUNO_API_KEY is not set: songs can be asked of the other providers only')]
   if (!config.sunoApiKey) return [config.databaseUrl || config.demo === 'off' ? bad('suno', 'SUNO_API_KEY is not set: requests for songs are refused') : note('suno', 'no key: the demo provider is used')]
   return lookAtCredits('suno', config.sunoBaseUrl!, (fetch) => createSuno({ apiKey: config.sunoApiKey!, baseUrl: config.sunoBaseUrl!, fetch, model: config.sunoModel, rate: config.sunoRate }))
 }
@@ -110,6 +107,23 @@ async function lookAtReplicate({ replicateApiToken: apiKey, replicateBaseUrl, re
   try {
     const known = await createReplicate({ apiKey, baseUrl: replicateBaseUrl!, fetch: http.fetch, model: replicateModel }).prepare()
     return [known ? good('replicate', 'the token is accepted, callbacks can be verified') : bad('replicate', `${replicateBaseUrl} did not tell how its callbacks are signed: wrong token, wrong address or out of reach`)]
+  } finally {
+    await http.close()
+  }
+}
+
+/** It tells no credits; that it tells of its models shows, for each key, that it is good and that they are still served. */
+async function lookAtGoogle({ geminiApiKey, geminiBaseUrl: baseUrl, geminiModels }: Config): Promise<Finding[]> {
+  const keys = keysOf(geminiApiKey)
+  if (!keys.length) return []
+  const http = createProviderFetch()
+  try {
+    return await Promise.all(keys.map(async (key, index) => {
+      const served = await servedModels({ key, baseUrl: baseUrl!, models: geminiModels, fetch: http.fetch })
+      const name = keys.length > 1 ? `google, key ${index + 1}` : 'google'
+      if (served === null) return bad(name, `${baseUrl} did not tell its models: wrong key, wrong address or out of reach`)
+      return served.length ? good(name, `the key is accepted; served: ${served.join(', ')}`) : bad(name, `none of ${geminiModels.join(', ')} is served any more: set GEMINI_MODELS`)
+    }))
   } finally {
     await http.close()
   }

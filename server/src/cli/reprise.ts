@@ -14,6 +14,7 @@ const HELP = `reprise: runs long AI media generations and never loses one
   reprise explain <id>             what happened to a generation or job, what it cost, what comes next
   reprise import                   archives tracks that a team has already (reprise import --help)
   reprise export <user> <file>     writes a user's whole library into a ZIP (a BagIt bag)
+  reprise repair-stuck             closes stuck jobs and gives their tokens back (reprise repair-stuck --help)
   reprise doctor                   looks at everything that a start depends on, a plain finding each
   reprise db-url                   the address of the database in use
   reprise owner-link               a new one-time sign-in link for the owner
@@ -73,6 +74,10 @@ async function run(): Promise<number> {
       // The second signal ends it at once, which does no harm either.
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stopping.abort())
       return importCommand(rest, { config: config(), databaseUrl, env: process.env, stdout: process.stdout, stderr: process.stderr, signal: stopping.signal })
+    }
+    case 'repair-stuck': {
+      const { repairCommand } = await import('./repair-stuck.ts')
+      return repairCommand(rest, { config: config(), databaseUrl, env: process.env, stdout: process.stdout, stderr: process.stderr })
     }
     case 'db-url':
       console.log(databaseUrl())

@@ -62,7 +62,8 @@ export function createAttendant(deps: Deps) {
   }
 
   async function attend(record: GenerationRecord, fence: number, now: number): Promise<void> {
-    const { id: generationId, account } = record.generation
+    const { id: generationId, provider, account } = record.generation
+    const repeatable = registry.find(provider)?.descriptor.repeatable === true
     const due = dueStep(record, now)
     const tell = (evidence: Evidence) => knock({ generationId, evidence, cause: due.step === 'ask' ? 'poll' : 'sweep', lease: { fence } })
     const letGo = leases.hold('generation', generationId, fence)
@@ -71,7 +72,9 @@ export function createAttendant(deps: Deps) {
         case 'ask':
           return void (await tell(await ask(due.attempt, now)))
         case 'grace_over':
-          return void (await tell({ kind: 'grace_over', callbacksWork: await callbacksWork(account) }))
+          return void (await tell({ kind: 'grace_over', callbacksWork: await callbacksWork(account), repeatable }))
+        case 'lease_lost':
+          return void (await tell({ kind: 'lease_lost', repeatable }))
         case 'idle':
           return void (await tell({ kind: 'looked' }))
         default:

@@ -75,12 +75,12 @@ const GUARDS: Record<GuardName, (work: Work) => boolean> = {
   attempt_unsettled: ({ attempt }) => attempt !== null && !ATTEMPT_ENDED.includes(attempt.state),
   attempt_untold: ({ attempt, evidence }) => attempt !== null && attempt.taskId === null && 'taskId' in evidence && evidence.taskId !== null,
   retryable: (work) =>
-    GUARDS.attempt_current(work) && work.evidence.kind === 'refused' && (!work.evidence.sent || RETRYABLE.includes(work.evidence.error.code)),
+    GUARDS.attempt_current(work) && work.evidence.kind === 'refused' && !work.evidence.error.final && (!work.evidence.sent || RETRYABLE.includes(work.evidence.error.code)),
   out_of_credits_interactive: (work) => outOfCredits(work) && work.record.generation.urgency === 'interactive',
   out_of_credits_patient: (work) => outOfCredits(work) && work.record.generation.urgency !== 'interactive',
   // The outcome may have become clear while the end of the grace was on its way here.
   indeterminate: ({ record }) => record.generation.indeterminateUntil !== null,
-  indeterminate_callbacks_work: (work) => GUARDS.indeterminate(work) && work.evidence.kind === 'grace_over' && work.evidence.callbacksWork,
+  indeterminate_callbacks_work: (work) => GUARDS.indeterminate(work) && work.evidence.kind === 'grace_over' && (work.evidence.callbacksWork || work.evidence.repeatable === true),
   any_stored: (work) => anyIn(work, 'stored'),
   all_ended_any_stored: (work) => finals(work.record).every(ended) && GUARDS.any_stored(work),
   all_ended_none_stored: (work) => finals(work.record).every(ended) && !GUARDS.any_stored(work),
@@ -239,7 +239,8 @@ const EFFECTS: Partial<Record<MoveId, (work: Work) => void>> = {
   },
   owner_lost(work) {
     Object.assign(work.attempt!, { state: 'unknown' })
-    work.record.generation.indeterminateUntil = work.now + work.policy.graceMs
+    const noGrace = work.evidence.kind === 'lease_lost' && work.evidence.repeatable
+    work.record.generation.indeterminateUntil = work.now + (noGrace ? 0 : work.policy.graceMs)
   },
   never_sent(work) {
     close(work, 'abandoned')

@@ -7,6 +7,7 @@ import type { BlobStore } from '../storage/blob-store.ts'
 import type { Breaker } from './breaker.ts'
 import type { Crash } from './crash.ts'
 import type { PatientKnock } from './knock.ts'
+import { INCOMING } from './incoming.ts'
 import type { Leases } from './leases.ts'
 import { createLoop } from './loop.ts'
 import { takeSlots } from './rate.ts'
@@ -37,7 +38,6 @@ interface Deps {
 export function createDispatcher(deps: Deps) {
   const { store, knock, registry, leases, breaker, crash, logger, atOnce = 64 } = deps
   const inFlight = new Set<Promise<void>>()
-  const stopping = new AbortController()
 
   async function round(): Promise<'more' | 'done'> {
     let more: 'more' | 'done' = 'done'
@@ -83,10 +83,13 @@ export function createDispatcher(deps: Deps) {
   async function submit(provider: Provider, record: GenerationRecord, attemptId: string, token: string, fence: number): Promise<void> {
     const { id: generationId, request } = record.generation
     const letGo = leases.hold('generation', generationId, fence)
+    // Nobody else looks at it while we hold it, its deadline included.
+    const over = new AbortController()
+    const timer = setTimeout(() => over.abort(), Math.min(MAX_TIMER, PAST_DEADLINE_MS + record.generation.deadlineAt - record.attempts.at(-1)!.createdAt))
     const tell = (evidence: Evidence, lease?: { fence: number }) => knock({ generationId, evidence, cause: 'submit', lease })
     try {
       // Before `sending`: whoever dies in here has sent nothing, and the next one simply begins again.
-      const ready: Prepared = (await provider.makeReady?.(request, stopping.signal)) ?? { kind: 'ready', request }
+      const ready: Prepared = (await provider.makeReady?.(request, over.signal)) ?? { kind: 'ready', request }
       if (ready.kind === 'refused') {
         await tell(await toEvidence(attemptId, ready, request.kind), { fence })
         return await breaker.failed(provider.account, ready.error.code)
@@ -96,7 +99,7 @@ export function createDispatcher(deps: Deps) {
       const mine = sending.kind === 'applied' && sending.move.decision.after.generation.state === 'submitting'
       if (!mine || sending.move.decision.after.attempts.at(-1)?.state !== 'sent') return
       await crash('before_post')
-      const answer = await provider.submit(ready.request, { attemptId, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: stopping.signal })
+      const answer = await provider.submit(ready.request, { attemptId, attempt: record.attempts.length, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: over.signal })
       await crash('after_post')
       const evidence = await toEvidence(attemptId, answer, request.kind)
       const outcome = await tell(evidence, { fence })
@@ -108,6 +111,7 @@ export function createDispatcher(deps: Deps) {
       if (answer.kind === 'refused') await breaker.failed(provider.account, answer.error.code)
       else if (answer.kind !== 'unknown') await breaker.succeeded(provider.account)
     } finally {
+      clearTimeout(timer)
       letGo()
     }
   }
@@ -132,7 +136,7 @@ export function createDispatcher(deps: Deps) {
       if (!result.final || !('bytes' in result.final)) continue
       const { bytes, mime } = result.final
       const file = await deps.blobs.stage(one(bytes), { maxBytes: MAX_INLINE })
-      const stagedKey = `incoming/${kind}/${attemptId}-${index}`
+      const stagedKey = `${INCOMING}${kind}/${attemptId}-${index}`
       await deps.blobs.publish(file, stagedKey, { mime })
       staged.push({ stagedKey, mime, title: result.title, durationMs: result.durationMs })
     }
@@ -150,6 +154,10 @@ export function createDispatcher(deps: Deps) {
   }
 }
 
+/** How long after its deadline an answer that is due any moment is still waited for. */
+const PAST_DEADLINE_MS = 5_000
+/** Node's timers overflow beyond it. */
+const MAX_TIMER = 2 ** 31 - 1
 const MAX_INLINE = 500 * 1024 * 1024
 
 async function* one(bytes: Uint8Array): AsyncIterable<Uint8Array> {

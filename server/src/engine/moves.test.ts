@@ -201,6 +201,20 @@ describe('stories that once went wrong', () => {
     expect(finals(after).map(({ state, providerDurationMs }) => [state, providerDurationMs])).toEqual([['known', 183_500], ['known', null]])
   })
 
+  it('where a lost answer leaves nothing behind, a dead worker costs no grace and no failure: a new attempt', () => {
+    const lost = tell([...sent(), { kind: 'lease_lost', repeatable: true }]).after
+    expect(dueStep(lost, START + 3_000)).toEqual({ step: 'grace_over' })
+    const { after } = tell([...sent(), { kind: 'lease_lost', repeatable: true }, { kind: 'grace_over', callbacksWork: false, repeatable: true }, slot(2)])
+    expect(after.attempts.map(({ state }) => state)).toEqual(['unknown', 'intended'])
+    expect(after.generation.state).toBe('submitting')
+  })
+
+  it.each([true, false])('a refusal that its provider calls final ends the request, whatever its class (sent: %s)', (wasSent) => {
+    const { after, settle } = tell([...sent(), { kind: 'refused', attemptId: 'a1', sent: wasSent, error: { ...problem('unavailable'), final: true } }])
+    expect(after.generation).toMatchObject({ state: 'failed', errorCode: 'unavailable' })
+    expect(settle.lost).toEqual([0, 1])
+  })
+
   it('bytes that come after every other attempt was refused are kept all the same', () => {
     const { after } = tell([
       ...sent(), { kind: 'lease_lost' }, { kind: 'grace_over', callbacksWork: true }, ...sent(2),

@@ -72,7 +72,7 @@ export const MOVES = [
   { id: 'adopted_late', from: ANY, on: 'hint', when: 'attempt_untold', to: 'same', settle: 'none', why: 'an earlier attempt turns out to run: it is watched too' },
   { id: 'hint', from: ANY, on: 'hint', to: 'same', settle: 'none', why: 'a callback is a hint: ask the provider now' },
   { id: 'wake', from: ANY, on: 'wake', to: 'same', settle: 'none', why: 'a callback without a token names a known task: ask the provider, at most once in 5 seconds' },
-  { id: 'resubmit', from: ['submitting'], on: 'grace_over', when: 'indeterminate_callbacks_work', to: 'submitting', settle: 'none', why: 'callbacks of this account do arrive, and none came for this attempt: a new attempt' },
+  { id: 'resubmit', from: ['submitting'], on: 'grace_over', when: 'indeterminate_callbacks_work', to: 'submitting', settle: 'none', why: 'callbacks of this account do arrive and none came for this attempt, or nothing can be left running there: a new attempt' },
   { id: 'submit_unknown', from: ['submitting'], on: 'grace_over', when: 'indeterminate', to: 'failed', settle: 'lose', why: 'no sign within the grace: tokens back, the old attempt listens on' },
 
   // Waiting

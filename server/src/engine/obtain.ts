@@ -25,7 +25,8 @@ export function createObtain({ blobs, guardedFetch, limits }: { blobs: BlobStore
       return { staged, mime: facts.mime, ext: facts.ext, durationMs: facts.durationMs, bitrate: facts.bitrate }
     } catch (error) {
       await staged.discard()
-      if (error instanceof BadFile) throw new SaveRefused('bad_file', error.message)
+      // Bytes that are ours already will not get better.
+      if (error instanceof BadFile) throw new SaveRefused('bad_file', error.message, job.stagedKey !== null)
       if (error instanceof StageTooLarge) throw new SaveRefused('file_too_large', error.message, true)
       throw error
     }

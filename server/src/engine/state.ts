@@ -131,12 +131,13 @@ export type Evidence =
   | { kind: 'accepted'; attemptId: string; taskId: string; raw?: unknown }
   | { kind: 'finished'; attemptId: string; results: StagedResult[]; raw?: unknown }
   | { kind: 'unknown'; attemptId: string; error: ProviderError }
-  | { kind: 'lease_lost' }
+  /** `repeatable`: as the provider's descriptor says. */
+  | { kind: 'lease_lost'; repeatable?: boolean }
   /** A worker looked and found nothing to do: only its lease is given back. */
   | { kind: 'looked' }
   | { kind: 'hint'; attemptId: string; taskId: string | null; claimed: Snapshot | null; raw?: unknown }
   | { kind: 'wake' }
-  | { kind: 'grace_over'; callbacksWork: boolean }
+  | { kind: 'grace_over'; callbacksWork: boolean; repeatable?: boolean }
   | { kind: 'snapshot'; attemptId: string; snapshot: Snapshot; askedAt: number; trusted?: boolean }
   | { kind: 'unreachable'; attemptId: string; error: ProviderError; askedAt: number }
   | { kind: 'stored'; resultId: string; file: StoredFile; ms?: number }

@@ -22,6 +22,8 @@ export interface AppOptions extends RequestIdOptions, ProblemOptions {
   authenticate: MiddlewareHandler<AppEnv>
   /** How large a request body may be; bytes. */
   maxBodyBytes?: number
+  /** Paths that take more (or less) than that. */
+  maxBodyBytesOf?: Record<string, number>
   publicBaseUrl?: string
   /** Mounts what must answer without asking who it is (health checks), also while the database is away. */
   mountFirst?: (app: App) => void
@@ -37,7 +39,7 @@ export function createApp(options: AppOptions): App {
   app.use('*', requestId(options))
   app.use('*', cors(options.corsOrigins))
   options.mountFirst?.(app)
-  app.use('*', limitBody(options.maxBodyBytes ?? 100 * 1024))
+  app.use('*', limitBody(options.maxBodyBytes ?? 100 * 1024, options.maxBodyBytesOf))
   app.use('*', options.authenticate)
   app.use('*', plainInput())
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
@@ -106,7 +108,13 @@ export function problemResponses<const C extends ErrorCode>(
 }
 
 /** Counts what arrives, whatever the headers say; a body of known length costs nothing. */
-function limitBody(maxBytes: number): MiddlewareHandler<AppEnv> {
+function limitBody(usual: number, others: Record<string, number> = {}): MiddlewareHandler<AppEnv> {
+  const limits = new Map(Object.entries(others).map(([path, maxBytes]) => [path, countTo(maxBytes)]))
+  const otherwise = countTo(usual)
+  return (c, next) => (limits.get(c.req.path) ?? otherwise)(c, next)
+}
+
+function countTo(maxBytes: number): MiddlewareHandler<AppEnv> {
   const tooLarge = () => {
     throw new AppError('payload_too_large', { maxBytes })
   }

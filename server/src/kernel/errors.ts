@@ -39,6 +39,7 @@ export const ERRORS = {
   provider_failed: { status: 502, retryable: true, charged: false },
   provider_malformed: { status: 502, retryable: true, charged: false },
   empty_result: { status: 502, retryable: true, charged: false },
+  no_image: { status: 502, retryable: true, charged: false },
   submit_unknown: { status: 502, retryable: true, charged: false },
   download_failed: { status: 502, retryable: true, charged: false },
   bad_file: { status: 502, retryable: true, charged: false },
@@ -66,6 +67,7 @@ export type ProviderErrorCode = Extract<
   | 'provider_failed'
   | 'provider_malformed'
   | 'empty_result'
+  | 'no_image'
 >
 
 /** One wrong field of a request. `path` is dotted, as the client sent it; `rule` is stable, `message` is for people. */

@@ -11,8 +11,12 @@ export interface Call {
   url: string
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
-  /** Sent as bearer, and removed from whatever the answer echoes. */
+  /** Removed from whatever the answer echoes. */
   key: string
+  /** The header that the key is sent in; none: as bearer. */
+  keyHeader?: string
+  /** Largest answer read, where it is not the usual. */
+  maxBytes?: number
   signal: AbortSignal
   timeoutMs: number
   /** Epoch milliseconds, for a Retry-After that names a date. */
@@ -34,7 +38,7 @@ export type CallResult =
 const READABLE_TEXT = 2_000
 
 export async function callJson(call: Call): Promise<CallResult> {
-  const headers: Record<string, string> = { accept: 'application/json', authorization: `Bearer ${call.key}` }
+  const headers: Record<string, string> = { accept: 'application/json', ...(call.keyHeader ? { [call.keyHeader]: call.key } : { authorization: `Bearer ${call.key}` }) }
   if (call.body !== undefined) headers['content-type'] = 'application/json'
   let answer: ProviderAnswer
   try {
@@ -44,6 +48,7 @@ export async function callJson(call: Call): Promise<CallResult> {
       body: call.body === undefined ? undefined : JSON.stringify(call.body),
       signal: call.signal,
       timeoutMs: call.timeoutMs,
+      maxBytes: call.maxBytes,
     })
   } catch (error) {
     // A failure that does not say its phase is taken for the dear one.

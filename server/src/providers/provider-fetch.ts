@@ -14,6 +14,8 @@ export interface ProviderFetchInit {
   signal: AbortSignal
   /** For the whole exchange, from the call to the last byte of the answer. */
   timeoutMs: number
+  /** Largest answer read, in bytes, where files come inside answers. */
+  maxBytes?: number
 }
 
 export interface ProviderAnswer {
@@ -61,7 +63,7 @@ export function createProviderFetch(options: ProviderFetchOptions = {}): Provide
     headersTimeout: 0,
     bodyTimeout: 0,
   })
-  const fetch: ProviderFetch = (url, init) => exchange(agent, url, init, maxBytes)
+  const fetch: ProviderFetch = (url, init) => exchange(agent, url, init, init.maxBytes ?? maxBytes)
   return { fetch, close: () => agent.destroy() }
 }
 

@@ -47,6 +47,11 @@ export interface Descriptor {
   rate: { count: number; windowMs: number } | null
   /** At most this many tasks at once, until `credits` tells the account's own limit; null when the provider states none. */
   concurrency: number | null
+  /**
+   * The answer is the file, and a lost one leaves nothing there that could be collected: a submit whose outcome nobody
+   * knows may be made again. Only for `mode: 'sync'`.
+   */
+  repeatable?: boolean
 }
 
 export type Source = { url: string } | { bytes: Uint8Array; mime: string }
@@ -70,6 +75,8 @@ export interface ProviderError {
   /** The provider's own words, for the operator only; secrets removed. */
   detail: string
   retryAfterMs?: number
+  /** Of a refused submit: not to be sent again, whatever its code would allow. */
+  final?: boolean
 }
 
 export interface Snapshot {
@@ -83,7 +90,10 @@ export interface Snapshot {
 export type SubmitOutcome =
   | { kind: 'accepted'; taskId: string; raw: unknown }
   | { kind: 'finished'; results: ProviderResult[]; raw: unknown }
-  /** Surely not running there: either it never left us (`notSent`) or the provider said no (`refused`). */
+  /**
+   * Surely not running there: either it never left us, or the provider said no. A `repeatable` provider may call a
+   * lost answer so too.
+   */
   | { kind: 'refused'; sent: boolean; error: ProviderError; raw: unknown }
   /** It may be running and may cost money. Never repeated blindly. */
   | { kind: 'unknown'; error: ProviderError }
@@ -97,6 +107,8 @@ export type CheckOutcome =
 
 export interface SubmitContext {
   attemptId: string
+  /** Which attempt of its generation this is, from 1. */
+  attempt?: number
   /** Full address with this attempt's token; null when nobody outside can reach us (polling only). */
   callbackUrl: string | null
   signal: AbortSignal

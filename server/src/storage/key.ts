@@ -17,6 +17,8 @@ export function checkKey(key: string): void {
   if (problem) throw new BadKey(problem)
 }
 
+export const isKey = (key: string): boolean => problemOf(key) === null
+
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\\\u2028\u2029\ufffd]/u
 
 function problemOf(key: string): string | null {

@@ -50,6 +50,9 @@ export const en = {
     provider_malformed:
       'The provider answered in a way that we do not understand. Your tokens were given back. Please try again.',
     empty_result: 'The provider reported success but gave no file. Your tokens were given back. Please try again.',
+    no_image:
+      'The model answered with words instead of a picture, also when asked again. Your tokens were given back. ' +
+      'Please describe the picture in other words and try again.',
     submit_unknown:
       'We could not find out whether the provider took the request, and we do not ask twice so that nothing is paid ' +
       'twice. Your tokens were given back. Should the result still arrive, it is yours for free.',
@@ -101,6 +104,7 @@ export const en = {
     provider_failed: 'Generation failed at the provider',
     provider_malformed: 'Unexpected provider response',
     empty_result: 'No result returned',
+    no_image: 'No picture in the answer',
     submit_unknown: 'Submission outcome unknown',
     download_failed: 'Download failed',
     bad_file: 'Invalid file',

@@ -55,6 +55,9 @@ export const fr = {
       "Le fournisseur a répondu d'une façon que nous ne comprenons pas. Vos jetons vous ont été rendus. Réessayez.",
     empty_result:
       "Le fournisseur a annoncé un succès sans donner de fichier. Vos jetons vous ont été rendus. Réessayez.",
+    no_image:
+      "Le modèle a répondu par du texte au lieu d'une image, même quand on le lui a redemandé. " +
+      "Vos jetons vous ont été rendus. Décrivez l'image autrement et réessayez.",
     submit_unknown:
       "Nous n'avons pas pu savoir si le fournisseur a pris la demande, et nous ne demandons pas deux fois pour ne pas " +
       "payer deux fois. Vos jetons vous ont été rendus. Si le résultat arrive encore, il est à vous gratuitement.",
@@ -110,6 +113,7 @@ export const fr = {
     provider_failed: 'Échec chez le fournisseur',
     provider_malformed: 'Réponse inattendue du fournisseur',
     empty_result: 'Aucun résultat',
+    no_image: 'Réponse sans image',
     submit_unknown: "Issue de l'envoi inconnue",
     download_failed: 'Échec du téléchargement',
     bad_file: 'Fichier abîmé',

@@ -10,7 +10,7 @@ export async function drawCover(seed: string, title: string): Promise<Buffer> {
     .toBuffer()
 }
 
-function coverSvg(seed: string, title: string): string {
+export function coverSvg(seed: string, title: string): string {
   const dice = createDice(`cover|${seed}`)
   const hue = dice.whole(0, 359)
   const turn = dice.pick([40, 60, -45, -70, 100])
@@ -94,7 +94,7 @@ function lettering(title: string): string {
     .join('')
 }
 
-const escape = (text: string) =>
+export const escape = (text: string) =>
   text
     // Characters that XML cannot hold at all.
     // eslint-disable-next-line no-control-regex

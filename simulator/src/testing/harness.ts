@@ -52,7 +52,7 @@ export async function startReceiver(): Promise<Receiver> {
 
 /** A simulator without delays and with tiny shared songs, unless told otherwise. */
 export const startTiny = (options: Partial<SimulatorOptions> = {}): Promise<Simulator> =>
-  createSimulator({ speed: 0, songSeconds: [2, 2], songPool: 2, rate: null, callbackRetryMs: [5, 5], ...options })
+  createSimulator({ speed: 0, songSeconds: [2, 2], songPool: 2, rate: null, pictureSide: 128, callbackRetryMs: [5, 5], ...options })
 
 export const ask = async (url: string, path: string, init: RequestInit = {}): Promise<any> =>
   (await fetch(url + path, { headers: { authorization: 'Bearer demo' }, ...init })).json()

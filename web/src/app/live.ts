@@ -94,7 +94,7 @@ async function readStream(signal: AbortSignal, onOpen: () => void): Promise<void
 }
 
 function lookAtAll(): void {
-  for (const key of ['generations', 'generation', 'balance', 'tracks', 'ledger']) {
+  for (const key of ['generations', 'generation', 'image-jobs', 'image-job', 'balance', 'tracks', 'ledger', 'notices']) {
     void queryClient.invalidateQueries({ queryKey: [key] })
   }
 }
@@ -106,6 +106,7 @@ let flush: ReturnType<typeof setTimeout> | undefined
 function hear(client: QueryClient, data: string): void {
   const message = parseEvent(data)
   if (!message) return
+  if (message.type === 'notice') return void client.invalidateQueries({ queryKey: ['notices'] })
   heard.add(message.generationId ?? '')
   flush ??= setTimeout(() => {
     flush = undefined
@@ -114,13 +115,13 @@ function hear(client: QueryClient, data: string): void {
     for (const id of ids) {
       if (id) void client.invalidateQueries({ queryKey: ['generation', id] })
     }
-    for (const key of ['generations', 'balance', 'tracks', 'ledger']) void client.invalidateQueries({ queryKey: [key] })
+    for (const key of ['generations', 'image-jobs', 'image-job', 'balance', 'tracks', 'ledger']) void client.invalidateQueries({ queryKey: [key] })
   }, 120)
 }
 
-function parseEvent(data: string): { generationId?: string } | undefined {
+function parseEvent(data: string): { type?: string; generationId?: string } | undefined {
   try {
-    return JSON.parse(data) as { generationId?: string }
+    return JSON.parse(data) as { type?: string; generationId?: string }
   } catch {
     return undefined
   }

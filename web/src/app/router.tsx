@@ -40,6 +40,21 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/images',
+    component: lazyRouteComponent(() => import('../features/images/images-page.tsx'), 'ImagesPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/images/gallery',
+    component: lazyRouteComponent(() => import('../features/images/gallery-page.tsx'), 'GalleryPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/images/$id',
+    component: lazyRouteComponent(() => import('../features/images/image-job-page.tsx'), 'ImageJobPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/channels',
     component: lazyRouteComponent(() => import('../features/channels/channels-page.tsx'), 'ChannelsPage'),
   }),
@@ -47,6 +62,16 @@ const routes = [
     getParentRoute: () => root,
     path: '/wallet',
     component: lazyRouteComponent(() => import('../features/wallet/wallet-page.tsx'), 'WalletPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/notifications',
+    component: lazyRouteComponent(() => import('../features/notifications/notifications-page.tsx'), 'NotificationsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/operator/ledger',
+    component: lazyRouteComponent(() => import('../features/ledger/book-page.tsx'), 'BookPage'),
   }),
   createRoute({
     getParentRoute: () => root,

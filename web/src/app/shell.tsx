@@ -1,6 +1,7 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
-import { Archive, Coins, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
+import { Archive, Coins, Image, Library, LogOut, Radio, Settings2, SquarePen } from 'lucide-react'
 import { useEffect, useRef, type ReactNode } from 'react'
+import { Bell } from '../features/notifications/bell.tsx'
 import { restorePlayer } from '../features/tracks/player.ts'
 import { PlayerBar } from '../features/tracks/player-bar.tsx'
 import { Welcome } from '../features/session/sign-in-page.tsx'
@@ -27,6 +28,7 @@ interface Place {
 
 const PLACES: Place[] = [
   { to: '/', key: 'nav.create', icon: <SquarePen size={20} aria-hidden /> },
+  { to: '/images', key: 'nav.images', icon: <Image size={20} aria-hidden /> },
   { to: '/library', key: 'nav.library', icon: <Library size={20} aria-hidden /> },
   { to: '/channels', key: 'nav.channels', icon: <Radio size={20} aria-hidden /> },
   { to: '/wallet', key: 'nav.wallet', icon: <Coins size={20} aria-hidden /> },
@@ -34,6 +36,9 @@ const PLACES: Place[] = [
 
 /** Seen by operators only. */
 const OPERATOR_PLACES: Place[] = [...PLACES, { to: '/operator/archive', key: 'nav.archive', icon: <Archive size={20} aria-hidden /> }]
+
+/** Pages that have no place among the others, but a name. */
+const NAMES: Record<string, Key> = { '/notifications': 'notices.title', '/operator/ledger': 'book.title' }
 
 /** The frame around every page: where one is, what one has, how live it is, and the player. */
 export function Shell() {
@@ -50,8 +55,8 @@ export function Shell() {
     // Another page begins at its beginning for those who do not see it, too.
     if (before.current !== path) document.getElementById('content')?.focus({ preventScroll: true })
     before.current = path
-    const place = OPERATOR_PLACES.find((one) => one.to === path)
-    document.title = place ? `${t(place.key)} · Reprise` : 'Reprise'
+    const name = OPERATOR_PLACES.find((one) => one.to === path)?.key ?? NAMES[path]
+    document.title = name ? `${t(name)} · Reprise` : 'Reprise'
   }, [path, t])
 
   return (
@@ -72,6 +77,7 @@ export function Shell() {
           {inside && <Places className="ml-4 hidden items-center gap-0.5 md:flex" />}
           <div className="ml-auto flex items-center gap-1 sm:gap-2">
             {inside && <LiveMark />}
+            {inside && <Bell place={path} />}
             {inside && <Balance />}
             <Settings inside={inside} />
           </div>
@@ -90,7 +96,7 @@ export function Shell() {
       {inside && (
         <div className="fixed inset-x-0 bottom-0 z-20 pb-[env(safe-area-inset-bottom)] max-md:bg-sheet">
           <PlayerBar />
-          <Places tabs className="grid auto-cols-fr grid-flow-col border-t border-line bg-sheet md:hidden" />
+          <Places tabs className="flex border-t border-line bg-sheet md:hidden" />
         </div>
       )}
     </>
@@ -111,7 +117,7 @@ function Places(props: { className: string; tabs?: boolean }) {
           inactiveProps={{ className: 'text-soft hover:text-ink' }}
           className={
             props.tabs
-              ? 'flex min-h-14 flex-col items-center justify-center gap-0.5 text-xs -outline-offset-2'
+              ? 'flex min-h-14 min-w-0 flex-auto flex-col items-center justify-center gap-0.5 px-0.5 text-[0.7rem] whitespace-nowrap -outline-offset-2 min-[400px]:text-xs'
               : 'flex min-h-9 items-center rounded-lg px-3 text-sm'
           }
         >

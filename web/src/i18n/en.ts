@@ -1,3 +1,6 @@
+import { imagesEn } from './images.en.ts'
+import { noticesEn } from './notices.en.ts'
+
 /** Every sentence of the page. Forms of a count are parted by ` | ` in the order of the language's plural rules. */
 export const en = {
   'app.skip': 'Skip to the content',
@@ -384,6 +387,8 @@ export const en = {
   'archive.asked': 'Taken up. It leaves this list when it is saved.',
   'archive.failures': 'Failures of the last 7 days',
   'archive.noFailures': 'None.',
+  ...imagesEn,
+  ...noticesEn,
 } as const
 
 export type Key = keyof typeof en

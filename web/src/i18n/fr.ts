@@ -1,4 +1,6 @@
 import type { Messages } from './en.ts'
+import { imagesFr } from './images.fr.ts'
+import { noticesFr } from './notices.fr.ts'
 
 export const fr: Messages = {
   'app.skip': 'Aller au contenu',
@@ -385,4 +387,6 @@ export const fr: Messages = {
   'archive.asked': 'Prise en charge. Elle quitte cette liste une fois gardée.',
   'archive.failures': 'Échecs des 7 derniers jours',
   'archive.noFailures': 'Aucun.',
+  ...imagesFr,
+  ...noticesFr,
 }

@@ -1,4 +1,6 @@
 import type { Messages } from './en.ts'
+import { imagesRu } from './images.ru.ts'
+import { noticesRu } from './notices.ru.ts'
 
 export const ru: Messages = {
   'app.skip': 'К содержанию',
@@ -385,4 +387,6 @@ export const ru: Messages = {
   'archive.asked': 'Принято. Трек исчезнет из списка, когда будет сохранён.',
   'archive.failures': 'Неудачи за 7 дней',
   'archive.noFailures': 'Не было.',
+  ...imagesRu,
+  ...noticesRu,
 }

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState, type ReactNode } from 'react'
 
 /** A small panel under its button. Escape and a click elsewhere close it; the focus returns to the button. */
-export function Menu(props: { label: string; button: ReactNode; align?: 'left' | 'right'; className?: string; children: ReactNode }) {
+export function Menu(props: { label: string; button: ReactNode; align?: 'left' | 'right'; wide?: boolean; className?: string; children: ReactNode }) {
   const [open, setOpen] = useState(false)
   const room = useRef<HTMLDivElement>(null)
   const button = useRef<HTMLButtonElement>(null)
@@ -39,7 +39,9 @@ export function Menu(props: { label: string; button: ReactNode; align?: 'left' |
       {open && (
         <div
           className={
-            'absolute z-30 mt-2 w-64 rounded-xl border border-line bg-sheet p-3 text-left font-normal normal-case shadow-lift ' +
+            'absolute z-30 mt-2 rounded-xl border border-line bg-sheet p-3 text-left font-normal normal-case shadow-lift ' +
+            // On a phone a wide one goes from edge to edge of the frame that it is in.
+            (props.wide ? 'max-sm:fixed max-sm:inset-x-3 max-sm:top-14 max-sm:mt-0 sm:w-96 ' : 'w-64 ') +
             (props.align === 'left' ? 'left-0' : 'right-0')
           }
         >

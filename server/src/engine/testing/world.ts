@@ -168,7 +168,7 @@ export class World {
       }))
       return { kind: 'finished', attemptId, results }
     }
-    return { kind: 'refused', attemptId, sent: outcome !== 11, error: problem(REFUSALS[more % REFUSALS.length]!, more & 8 ? 7_000 : undefined) }
+    return { kind: 'refused', attemptId, sent: outcome !== 11, error: { ...problem(REFUSALS[more % REFUSALS.length]!, more & 8 ? 7_000 : undefined), ...((more & 48) === 48 && { final: true }) } }
   }
 
   private newTask(attemptId: string, bits: number): Task {
@@ -221,8 +221,11 @@ export class World {
     if (!worker) return
     const { due } = worker
     if (!worker.evidence) {
+      // Of a provider whose lost answers leave nothing behind.
+      const repeatable = (bits & 28) === 28
       if (due.step === 'ask') worker.evidence = this.ask(due.attempt.id, due.attempt.taskId!, worker.askedAt, bits >>> 2)
-      else if (due.step === 'grace_over') worker.evidence = { kind: 'grace_over', callbacksWork: this.callbacksWork }
+      else if (due.step === 'grace_over') worker.evidence = { kind: 'grace_over', callbacksWork: this.callbacksWork, repeatable }
+      else if (due.step === 'lease_lost') worker.evidence = { kind: 'lease_lost', repeatable }
       else worker.evidence = { kind: due.step === 'idle' ? 'looked' : due.step }
       return
     }
@@ -417,7 +420,7 @@ export class World {
 
   private checkSubmits(move: string, before: GenerationRecord, evidence: Evidence): void {
     if (move === 'resubmit') {
-      if (evidence.kind !== 'grace_over' || !evidence.callbacksWork) this.broken('resubmitted although callbacks do not work')
+      if (evidence.kind !== 'grace_over' || !(evidence.callbacksWork || evidence.repeatable)) this.broken('resubmitted although callbacks do not work')
       if (before.generation.indeterminateUntil === null) this.broken('resubmitted although nothing was unclear')
       this.resubmits++
       this.resubmitGranted = true

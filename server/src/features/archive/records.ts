@@ -192,11 +192,15 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
     await tx.query(`update reprise.archivals a set expires_at = coalesce(t.expires_at, a.expires_at) from "${schema}".tracks t where t.id = a.track_id and a.track_id = $1`, [trackId])
   }
 
-  /** The seed's words. */
+  /** The seed's words, and ours for who reads another language. */
   async function tell(tx: Queryable, work: Work): Promise<void> {
-    await tx.query(
-      `insert into "${schema}".notifications (user_id, type, title, message, link) values ($1, 'warning', 'Не удалось архивировать трек', $2, $3)`,
-      [work.userId, `Трек "${work.title ?? 'Без названия'}" не был сохранен. Он может стать недоступен.`, `${linkBase}/workspace/library?track=${work.trackId}`])
+    const texts = {
+      ru: { title: 'Не удалось архивировать трек', message: `Трек "${work.title ?? 'Без названия'}" не был сохранен. Он может стать недоступен.` },
+      en: { title: 'A track could not be archived', message: `The track “${work.title ?? 'Untitled'}” has not been saved. It may become unavailable.` },
+      fr: { title: 'Un titre n’a pas pu être archivé', message: `Le titre « ${work.title ?? 'Sans titre'} » n’a pas été enregistré. Il risque de ne plus être disponible.` },
+    }
+    const notice = { userId: work.userId, kind: 'archive_failed', link: `${linkBase}/workspace/library?track=${work.trackId}`, texts }
+    await tx.query('select reprise.notify_all($1)', [JSON.stringify([notice])])
   }
 }
 

@@ -3,7 +3,7 @@ import { isBroken } from '../../database/transient.ts'
 import type { AccountStatus } from '../../engine/accounts.ts'
 import type { Urgency } from '../../engine/state.ts'
 import { createBatcher } from '../../kernel/batcher.ts'
-import { AppError } from '../../kernel/errors.ts'
+import { AppError, type FieldError } from '../../kernel/errors.ts'
 import { sha256Hex, type Ids } from '../../kernel/ids.ts'
 import type { Descriptor, GenerationRequest } from '../../providers/provider.ts'
 import type { Registry } from '../../providers/registry.ts'
@@ -16,6 +16,12 @@ export interface Ask {
   origin: string
   urgency?: Urgency
   regeneratedFrom?: string
+  /** Instead of the configured time from accepting to giving up; seconds. */
+  deadlineSec?: number
+  /** The line of the price table, when it is not the kind's own. */
+  priceKind?: string
+  /** Tokens for each result, whatever the price table says. */
+  perItem?: number
   /** Same user, route and key within the time: the same request. */
   idempotency: { route: string; key: string; body: unknown; keySeconds: number; waitForTwin: boolean } | null
 }
@@ -55,17 +61,18 @@ export function createAccept(deps: Deps) {
   const { db, registry, ids, deadlineSec } = deps
 
   /** Checks what needs no database; answers the request as the SQL function takes it. */
-  async function prepare(ask: Ask) {
+  async function prepare(ask: Ask, admitted = false) {
     const provider = registry.get(ask.provider)
-    const problems = provider.validate(ask.request)
+    const problems = [...provider.validate(ask.request), ...foreignPictures(ask)]
     if (problems.length) throw new AppError('validation_failed', {}, problems)
     const { refusing, concurrency } = await deps.accountStatus(provider.account)
-    if (refusing && !(await acceptedBefore(ask))) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
+    if (refusing && !admitted && !(await acceptedBefore(ask))) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
     return {
       id: ids.uuid(), userId: ask.userId, provider: ask.provider, account: provider.account, kind: ask.request.kind,
       model: ask.request.model ?? provider.descriptor.defaultModel, origin: ask.origin, urgency: ask.urgency ?? 'interactive',
-      request: ask.request, resultCount: provider.resultCount(ask.request), deadlineSec,
+      request: ask.request, resultCount: provider.resultCount(ask.request), deadlineSec: ask.deadlineSec ?? deadlineSec,
       watchSec: Math.ceil(provider.descriptor.retentionMs / 1000), regeneratedFrom: ask.regeneratedFrom ?? null,
+      priceKind: ask.priceKind ?? null, perItem: ask.perItem ?? null,
       startsPerSec: startsPerSec({ ...provider.descriptor, concurrency: concurrency ?? provider.descriptor.concurrency }), ...idempotencyOf(ask),
     }
   }
@@ -103,6 +110,16 @@ export function createAccept(deps: Deps) {
     async accept(tx: Queryable, ask: Ask): Promise<Accepted> {
       return readOutcome(await alone(tx, await prepare(ask)))
     },
+    /**
+     * Accepts requests of one user that stand or fall together, in the given transaction; the first one's `idempotency`
+     * is that of all. Answers each in its order, or of a request that was accepted before the first alone, `replayed`.
+     */
+    async acceptTogether(tx: Queryable, [first, ...others]: [Ask, ...Ask[]]): Promise<Accepted[]> {
+      const prepared = [await prepare(first)]
+      for (const other of others) prepared.push(await prepare({ ...other, idempotency: null }, true))
+      const { rows } = await tx.query<Row>('select * from reprise.accept_together($1)', [JSON.stringify(prepared)])
+      return rows.map(readOutcome)
+    },
     /** Accepts outside any other transaction and wakes a worker (best effort: the row is the queue). */
     async acceptNow(ask: Ask): Promise<Accepted> {
       const accepted = readOutcome(await inBatches(await prepare(ask)))
@@ -113,6 +130,18 @@ export function createAccept(deps: Deps) {
 }
 
 export type Accept = ReturnType<typeof createAccept>
+
+/** Pictures of ours that go along with a request must be its user's: each lies below a folder of its owner. */
+function foreignPictures({ userId, request }: Ask): FieldError[] {
+  const { images } = request.options ?? {}
+  if (!Array.isArray(images)) return []
+  const ownerOf = (ref: { bucket?: unknown; path?: unknown; key?: unknown } | null): string | undefined =>
+    typeof ref?.key === 'string' ? ref.key.split('/')[1] : typeof ref?.path === 'string' ? ref.path.split('/')[0] : undefined
+  return images.flatMap((ref, index) => {
+    const owner = ownerOf(ref)
+    return owner === undefined || owner === userId ? [] : [{ path: `options.images.${index}`, rule: 'invalid', message: 'There is no such picture.' }]
+  })
+}
 
 function idempotencyOf({ idempotency }: Ask) {
   if (!idempotency) return { route: null, key: null, bodyHash: null, keySeconds: null, waitForTwin: false }

@@ -6,8 +6,11 @@ import { label, progressText, text, type Language } from '../../texts/texts.ts'
 // oxlint-disable-next-line typescript/no-explicit-any
 export type TrackView = { id: string } & Record<string, any>
 
+/** The address of a stored file that a plain `<img>` can open. */
+export type FileUrl = (bucket: string, path: string, sha256: string) => string
+
 /** One generation as the API tells it. Times are ISO 8601, amounts tokens. */
-export function generationView(row: Record<string, any>, tracks: TrackView[], language: Language) {
+export function generationView(row: Record<string, any>, tracks: TrackView[], fileUrl: FileUrl, language: Language) {
   const state: GenerationState = row.state
   return {
     id: row.id as string,
@@ -43,8 +46,17 @@ export function generationView(row: Record<string, any>, tracks: TrackView[], la
     })),
     previews: (row.previews as any[]).map((preview) => ({ index: preview.index as number, previewUrl: preview.preview_url as string })),
     tracks,
+    images: (row.images as any[]).map((image) => imageView(image, fileUrl)),
     error: row.error_code && isFinal(state) ? errorView(row.error_code, state, row.captured, language) : null,
     receipt: { cost: row.cost as number, held: row.held as number, captured: row.captured as number, released: row.released as number },
+  }
+}
+
+function imageView(image: Record<string, any>, fileUrl: FileUrl) {
+  const slash = image.blob_key.indexOf('/')
+  return {
+    id: image.id as string, index: image.index as number, sha256: image.sha256 as string, bytes: Number(image.bytes), mime: image.mime as string,
+    url: fileUrl(image.blob_key.slice(0, slash), image.blob_key.slice(slash + 1), image.sha256),
   }
 }
 

@@ -10,6 +10,9 @@ const SELECT = `
       from reprise.attempts a where a.generation_id = g.id), '[]') as attempts,
     coalesce((select jsonb_agg(jsonb_build_object('index', r.index, 'preview_url', r.preview_url) order by r.index)
       from reprise.results r where r.generation_id = g.id and r.role = 'final' and r.preview_url is not null and r.state <> 'stored'), '[]') as previews,
+    case when g.kind <> 'image' then '[]' else coalesce((select jsonb_agg(jsonb_build_object('id', r.id, 'index', r.index, 'blob_key', r.blob_key,
+      'sha256', r.sha256, 'bytes', r.bytes, 'mime', r.mime) order by r.index)
+      from reprise.results r where r.generation_id = g.id and r.role = 'final' and r.state = 'stored'), '[]') end as images,
     coalesce((select sum(i.amount) from reprise.hold_items i where i.generation_id = g.id and i.state = 'open'), 0) as held,
     coalesce((select sum(i.amount) from reprise.hold_items i where i.generation_id = g.id and i.state = 'captured'), 0) as captured,
     coalesce((select sum(i.amount) from reprise.hold_items i where i.generation_id = g.id and i.state = 'released'), 0) as released

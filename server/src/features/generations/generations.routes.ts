@@ -10,7 +10,7 @@ import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../..
 import { AppError } from '../../kernel/errors.ts'
 import type { GenerationRequest } from '../../providers/provider.ts'
 import type { Accept, Accepted, Ask } from './accept.ts'
-import { generationView, type TrackView } from './generation-view.ts'
+import { generationView, type FileUrl, type TrackView } from './generation-view.ts'
 import { findGeneration, listEvents, listGenerations } from './generations.queries.ts'
 
 const text = (max: number) => z.string().trim().min(1).max(max)
@@ -53,6 +53,9 @@ const generationSchema = z.object({
   })),
   previews: z.array(z.object({ index: z.int(), previewUrl: z.string() })),
   tracks: z.array(z.looseObject({ id: z.string() })),
+  images: z.array(z.object({
+    id: z.uuid(), index: z.int(), url: z.string().openapi({ description: 'Our stored copy' }), sha256: z.string(), bytes: z.int(), mime: z.string(),
+  })).openapi({ description: 'Stored pictures' }),
   error: z.object({ code: z.string(), label: z.string(), message: z.string(), retryable: z.boolean(), charged: z.boolean() }).nullable(),
   receipt: z.object({ cost: z.int(), held: z.int(), captured: z.int(), released: z.int() }),
 }).openapi('Generation')
@@ -103,6 +106,7 @@ interface Deps {
   accept: Accept
   /** Stored results of generations, by generation id. */
   tracksOf: (generationIds: string[], on: Queryable) => Promise<Map<string, TrackView[]>>
+  fileUrl: FileUrl
   /** Puts lost or damaged files of a generation right, as far as it can be done. */
   healFiles: (generationId: string) => Promise<unknown>
 }
@@ -110,7 +114,7 @@ interface Deps {
 const DAY_SEC = 86_400
 const afterSchema = z.tuple([cursorTime, z.uuid()])
 
-export function generationsRoutes({ db, store, accept, tracksOf, healFiles }: Deps): App {
+export function generationsRoutes({ db, store, accept, tracksOf, fileUrl, healFiles }: Deps): App {
   const app = createRouter()
 
   /** A generation and its tracks as of one moment: else a file could be there that the receipt does not know yet. */
@@ -120,7 +124,7 @@ export function generationsRoutes({ db, store, accept, tracksOf, healFiles }: De
     return atOnce(async (tx) => {
       const row = await findGeneration(tx, id, userId)
       if (!row) throw new AppError('not_found')
-      return generationView(row, (await tracksOf([id], tx)).get(id) ?? [], c.get('language'))
+      return generationView(row, (await tracksOf([id], tx)).get(id) ?? [], fileUrl, c.get('language'))
     })
   }
 
@@ -146,7 +150,7 @@ export function generationsRoutes({ db, store, accept, tracksOf, healFiles }: De
       const rows = await listGenerations(tx, userId, limit + 1, after)
       const page = rows.slice(0, limit)
       const tracks = await tracksOf(page.map((row) => row.id), tx)
-      return { rows, items: page.map((row) => generationView(row, tracks.get(row.id) ?? [], c.get('language'))) }
+      return { rows, items: page.map((row) => generationView(row, tracks.get(row.id) ?? [], fileUrl, c.get('language'))) }
     })
     return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor([items.at(-1)!.createdAt, items.at(-1)!.id]) : null })
   })

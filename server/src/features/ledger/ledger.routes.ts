@@ -1,11 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { requireOperator, requireUser, userIdOf } from '../../http-kit/authentication.ts'
+import { requireUser } from '../../http-kit/authentication.ts'
 import { withEtag } from '../../http-kit/etag.ts'
-import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
+import { createRouter, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
 import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
+import { AppError, ERRORS, type ErrorCode } from '../../kernel/errors.ts'
+import { label } from '../../texts/texts.ts'
 import type { Ledger } from './ledger.ts'
 
-const balanceSchema = z.object({
+export const balanceSchema = z.object({
   available: z.int().openapi({ description: 'Tokens that can be spent' }),
   held: z.int().openapi({ description: 'Tokens set aside for generations under way' }),
 }).openapi('Balance')
@@ -27,25 +29,24 @@ const getLedger = createRoute({
   },
 })
 
-const getPrices = createRoute({
-  method: 'get', path: '/api/prices', tags: ['Tokens'], summary: 'What a result costs', security: [],
+const getReceipt = createRoute({
+  method: 'get', path: '/api/receipts/{generationId}', tags: ['Tokens'], summary: 'What became of the tokens of one generation',
+  request: { params: z.object({ generationId: z.uuid() }) },
   responses: {
-    200: jsonResponse(z.object({ items: z.array(z.object({ kind: z.string(), provider: z.string(), model: z.string(), tokensPerResult: z.int(), results: z.int() })) }), 'The price table'),
+    200: jsonResponse(z.object({
+      generationId: z.uuid(), provider: z.string(), kind: z.string(), model: z.string().nullable(), title: z.string().nullable(), state: z.string(), at: z.iso.datetime(),
+      cost: z.int(), held: z.int(), captured: z.int(), released: z.int(),
+      items: z.array(z.object({
+        index: z.int(), amount: z.int(), state: z.enum(['open', 'captured', 'released']), settledAt: z.iso.datetime().nullable(),
+        reason: z.string().nullable().openapi({ description: 'Why its tokens were taken (`stored`) or came back (an error code); null while they are set aside' }),
+        text: z.string().nullable().openapi({ description: "The reason in the user's language" }),
+      })),
+    }).openapi('Receipt'), 'The receipt; held, captured and released make up the cost'),
+    ...problemResponses('unauthorized', 'not_found'),
   },
 })
 
-const postGrant = createRoute({
-  method: 'post', path: '/api/ledger/grants', tags: ['Tokens'], summary: 'Give tokens to a user (operator)',
-  description: 'With an `Idempotency-Key` the same grant asked twice is one grant, for ever.',
-  request: {
-    headers: z.object({ 'idempotency-key': z.string().min(1).max(200).optional() }),
-    body: jsonBody(z.object({ userId: z.string().min(1).max(200), amount: z.int().min(1).max(1_000_000_000), reason: z.string().trim().min(1).max(200) })),
-  },
-  responses: { 201: jsonResponse(balanceSchema, 'The balance afterwards'), ...problemResponses('unauthorized', 'forbidden', 'validation_failed', 'idempotency_key_reused', 'malformed_body') },
-})
-
-/** @param resultsOf how many results one request gives that names no number; of `*` as its provider, the first that offers the kind. */
-export function ledgerRoutes({ ledger, resultsOf }: { ledger: Ledger; resultsOf: (kind: string, provider: string) => number }): App {
+export function ledgerRoutes({ ledger }: { ledger: Ledger }): App {
   const app = createRouter()
 
   app.openapi(getBalance, async (c) => withEtag(c, await ledger.balance(requireUser(c).userId)))
@@ -58,20 +59,12 @@ export function ledgerRoutes({ ledger, resultsOf }: { ledger: Ledger; resultsOf:
     return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor(items.at(-1)!.id) : null })
   })
 
-  app.openapi(getPrices, async (c) => {
-    const prices = await ledger.prices()
-    return c.json({ items: prices.map((price) => ({ ...price, results: resultsOf(price.kind, price.provider) })) }, 200)
-  })
-
-  app.openapi(postGrant, async (c) => {
-    const { subject } = requireOperator(c)
-    const { userId: named, amount, reason } = c.req.valid('json')
-    const userId = userIdOf(named)
-    await c.get('provision')({ userId, subject: named })
-    const requestKey = c.req.valid('header')['idempotency-key'] ?? null
-    const { available, held, replayed } = await ledger.grant({ userId, amount, reason, actor: subject, requestKey })
-    if (replayed) c.header('idempotent-replayed', 'true')
-    return c.json({ available, held }, 201)
+  app.openapi(getReceipt, async (c) => {
+    const { userId, operator } = requireUser(c)
+    const receipt = await ledger.receipt(c.req.valid('param').generationId, operator ? null : userId)
+    if (!receipt) throw new AppError('not_found')
+    const items = receipt.items.map((item) => ({ ...item, text: item.reason && item.reason in ERRORS ? label(c.get('language'), item.reason as ErrorCode) : null }))
+    return withEtag(c, { ...receipt, at: receipt.at.toISOString(), items })
   })
 
   return app

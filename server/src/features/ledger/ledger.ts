@@ -18,22 +18,35 @@ export interface Transfer {
   reason: string
 }
 
-export interface Price {
-  kind: string
-  provider: string
-  model: string
-  tokensPerResult: number
-}
-
 /** What became of one generation's tokens. `held + captured + released = cost`. */
 export interface Receipt {
+  generationId: string
+  provider: string
+  kind: string
+  model: string | null
+  title: string | null
+  state: string
+  at: Date
   cost: number
   held: number
   captured: number
   released: number
+  /** One per expected result. `reason`: why its tokens were taken or came back; null while they are set aside. */
+  items: { index: number; amount: number; state: 'open' | 'captured' | 'released'; settledAt: string | null; reason: string | null }[]
 }
 
-/** Tokens: wallets, grants, prices and receipts. Holds and settlements are made by accept and by the moves. */
+/** Tokens that an operator gives (`grant`) or takes back (`adjustment`). */
+export interface ByHand {
+  kind: 'grant' | 'adjustment'
+  userId: string
+  /** More than 0. */
+  amount: number
+  reason: string
+  actor: string
+  requestKey: string | null
+}
+
+/** Tokens: wallets, grants and receipts. Holds and settlements are made by accept and by the moves. */
 export function createLedger({ db }: { db: Database }) {
   return {
     async balance(userId: string): Promise<Balance> {
@@ -50,41 +63,51 @@ export function createLedger({ db }: { db: Database }) {
       return rows
     },
 
-    async prices(): Promise<Price[]> {
-      const { rows } = await db.query<Price>('select kind, provider, model, tokens as "tokensPerResult" from reprise.prices order by kind, provider, model')
-      return rows
-    },
-
     /**
-     * Gives tokens; with the same `requestKey` of the same actor, once. Answers the balance afterwards. AppError
-     * `idempotency_key_reused` when the key was used for another grant: it would otherwise be lost in silence.
+     * Gives tokens, or takes some away that were given by mistake; with the same `requestKey` of the same actor, once.
+     * Answers the balance afterwards. AppError `idempotency_key_reused` when the key was used for something else: it
+     * would otherwise be lost in silence; `insufficient_tokens` when there is less to take than is asked.
      */
-    async grant(grant: { userId: string; amount: number; reason: string; actor: string; requestKey: string | null }): Promise<Balance & { replayed: boolean }> {
+    async byHand({ kind, userId, amount, reason, actor, requestKey }: ByHand): Promise<Balance & { replayed: boolean }> {
       return db.transaction(async (tx) => {
-        await tx.query('select reprise.open_wallet($1)', [grant.userId])
+        await tx.query('select reprise.open_wallet($1)', [userId])
+        // Locked first, so that what is there to take is still there; one key is asked about once at a time.
+        const { rows: [before] } = await tx.query<Balance>('select available, held from reprise.wallets where user_id = $1 for update', [userId])
+        const { rows: [first] } = await tx.query<Record<string, unknown>>(
+          'select user_id, kind, amount, reason from reprise.ledger_transfers where actor = $1 and request_key = $2', [actor, requestKey])
+        if (first) {
+          if (first.user_id !== userId || first.kind !== kind || first.amount !== amount || first.reason !== reason) throw new AppError('idempotency_key_reused')
+          return { ...before!, replayed: true }
+        }
+        if (kind === 'adjustment' && before!.available < amount) throw new AppError('insufficient_tokens', { required: amount, available: before!.available })
+        const [from, to] = kind === 'grant' ? ['grants', 'available'] : ['available', 'grants']
         const { rowCount } = await tx.query(
           `insert into reprise.ledger_transfers (user_id, kind, from_account, to_account, amount, reason, actor, request_key)
-           values ($1, 'grant', 'grants', 'available', $2, $3, $4, $5) on conflict do nothing`,
-          [grant.userId, grant.amount, grant.reason, grant.actor, grant.requestKey],
-        )
-        if (rowCount === 0) {
-          const { rows: [first] } = await tx.query<Record<string, unknown>>(
-            'select user_id, amount, reason from reprise.ledger_transfers where actor = $1 and request_key = $2', [grant.actor, grant.requestKey])
-          if (first?.user_id !== grant.userId || first.amount !== grant.amount || first.reason !== grant.reason) throw new AppError('idempotency_key_reused')
-        }
-        const { rows } = await tx.query<Balance>('select available, held from reprise.wallets where user_id = $1', [grant.userId])
-        return { ...rows[0]!, replayed: rowCount === 0 }
+           values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`, [userId, kind, from, to, amount, reason, actor, requestKey])
+        // The same key at the same moment, for another user's wallet.
+        if (rowCount === 0) throw new AppError('idempotency_key_reused')
+        const { rows } = await tx.query<Balance>('select available, held from reprise.wallets where user_id = $1', [userId])
+        return { ...rows[0]!, replayed: false }
       })
     },
 
-    async receipt(generationId: string): Promise<Receipt> {
+    /** Of the user's own generation, or with null of anybody's; null when there is none. */
+    async receipt(generationId: string, userId: string | null): Promise<Receipt | null> {
       const { rows } = await db.query<Receipt>(
-        `select coalesce(sum(amount), 0) as cost, coalesce(sum(amount) filter (where state = 'open'), 0) as held,
-           coalesce(sum(amount) filter (where state = 'captured'), 0) as captured, coalesce(sum(amount) filter (where state = 'released'), 0) as released
-         from reprise.hold_items where generation_id = $1`,
-        [generationId],
+        `select g.id as "generationId", g.provider, g.kind, g.request ->> 'model' as model, g.request ->> 'title' as title, g.state, g.created_at as at, g.cost,
+           i.held, i.captured, i.released, i.items
+         from reprise.generations g cross join lateral (
+           select coalesce(sum(h.amount) filter (where h.state = 'open'), 0) as held, coalesce(sum(h.amount) filter (where h.state = 'captured'), 0) as captured,
+             coalesce(sum(h.amount) filter (where h.state = 'released'), 0) as released,
+             coalesce(jsonb_agg(jsonb_build_object('index', h.index, 'amount', h.amount, 'state', h.state,
+               'settledAt', to_char(h.settled_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'reason', t.reason) order by h.index), '[]') as items
+           from reprise.hold_items h
+           left join reprise.ledger_transfers t on t.generation_id = h.generation_id and t.item_index = h.index and t.kind in ('capture', 'release')
+           where h.generation_id = g.id
+         ) i where g.id = $1 and ($2::uuid is null or g.user_id = $2)`,
+        [generationId, userId],
       )
-      return rows[0]!
+      return rows[0] ?? null
     },
   }
 }

@@ -6,7 +6,7 @@ import type { LiveEvents } from './live.ts'
 
 const follow = createRoute({
   method: 'get', path: '/api/events', tags: ['Live'], summary: 'My live events (server-sent events)',
-  description: 'Each move of my generations as it is committed. `Last-Event-ID` (or `?lastEventId=`) resumes without a gap; an event `reset` says: read everything anew. An id is `transaction.number`: of two moves of one generation the one with the greater number is the later.',
+  description: 'Each move of my generations (`generation`) and each new notice (`notice`) as it is committed. `Last-Event-ID` (or `?lastEventId=`) resumes without a gap; an event `reset` says: read everything anew. An id is `transaction.number`: of two moves of one generation the one with the greater number is the later.',
   request: { query: z.object({ lastEventId: z.string().max(60).optional() }) },
   responses: { 200: { description: 'The stream', content: { 'text/event-stream': { schema: z.string() } } }, ...problemResponses('unauthorized', 'validation_failed', 'service_unavailable') },
 })

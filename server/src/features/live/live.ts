@@ -13,12 +13,10 @@ interface EventRow {
   xid: string
   id: number
   user_id: string
-  generation_id: string
   at: Date
-  type: string
-  state: string
-  attempt: number | null
-  cause: string
+  /** What the stream says: a move of a generation, or a notice. */
+  data: Record<string, unknown>
+  notice: boolean
 }
 
 /** `xid8` is an unsigned number of 64 bits. */
@@ -32,11 +30,11 @@ const PAGE = 500
 const MOST_REPLAYED = 2_000
 
 /**
- * Live events per user. One reader per process follows the table of events and hands each to the streams of its
- * user. It reads in the order (transaction, number) and only below the snapshot horizon: as long as a transaction
+ * Live events per user: moves of generations, and notices. One reader per process follows both tables and hands each
+ * event to the streams of its user. It reads in the order (transaction, number) and only below the snapshot horizon: as long as a transaction
  * that could still add an event is open, nothing behind it is read, so no event is ever skipped.
  */
-export function createLiveEvents({ db, logger }: { db: Database; logger: Logger }) {
+export function createLiveEvents({ db, schema, logger }: { db: Database; schema: string; logger: Logger }) {
   const streams = new Map<string, Set<Feed>>()
   let ticker: NodeJS.Timeout | null = null
   let place: Place | null = null
@@ -44,8 +42,19 @@ export function createLiveEvents({ db, logger }: { db: Database; logger: Logger 
   let reading: Promise<void> | null = null
   let again = false
 
-  const SELECT = `select e.xid::text as xid, e.id, e.user_id, e.generation_id, e.at, e.type, e.state, e.attempt, e.cause from reprise.events e`
-  const AFTER = `(e.xid, e.id) > ($1::text::xid8, $2::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())`
+  /** Moves and notices in one order; `more` narrows both, by the names `user_id`, `xid` and `id`. */
+  const page = (limit: number, more: (table: string, xid: string, id: string) => string = () => '') => {
+    const after = (table: string, xid: string, id: string) =>
+      `(${table}.${xid}, ${table}.${id}) > ($1::text::xid8, $2::bigint) and ${table}.${xid} < pg_snapshot_xmin(pg_current_snapshot()) ${more(table, xid, id)}
+       order by ${table}.${xid}, ${table}.${id} limit ${limit}`
+    return `select p.xid::text as xid, p.id, p.user_id, p.at, p.data, p.notice from (
+      (select e.xid, e.id, e.user_id, e.at, false as notice, jsonb_build_object('generationId', e.generation_id, 'event', e.type, 'state', e.state, 'attempt', e.attempt, 'cause', e.cause) as data
+       from reprise.events e where ${after('e', 'xid', 'id')})
+      union all
+      (select n.live_xid, n.live_id, n.user_id, n.created_at, true, jsonb_build_object('noticeId', n.id, 'kind', n.kind)
+       from "${schema}".notifications n where ${after('n', 'live_xid', 'live_id')})
+    ) p order by p.xid, p.id limit ${limit}`
+  }
 
   async function horizon(): Promise<Place> {
     const { rows } = await db.query<{ xid: string }>(`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`)
@@ -58,7 +67,7 @@ export function createLiveEvents({ db, logger }: { db: Database; logger: Logger 
       const from: Place | null = place
       if (!from) return
       const { rows }: { rows: EventRow[] } = await db.query<EventRow>({
-        name: 'live_events', text: `${SELECT} where ${AFTER} order by e.xid, e.id limit ${PAGE}`, values: [from.xid, from.id],
+        name: 'live_events', text: page(PAGE), values: [from.xid, from.id],
       })
       for (const row of rows) deliver(row)
       const last: EventRow | undefined = rows.at(-1)
@@ -133,7 +142,7 @@ export function createLiveEvents({ db, logger }: { db: Database; logger: Logger 
 
   async function replay(userId: string, from: Place, until: Place, sink: EventSink): Promise<void> {
     const { rows } = await db.query<EventRow>(
-      `${SELECT} where e.user_id = $3 and ${AFTER} and (e.xid, e.id) <= ($4::text::xid8, $5::bigint) order by e.xid, e.id limit ${MOST_REPLAYED}`,
+      page(MOST_REPLAYED, (table, xid, id) => `and ${table}.user_id = $3 and (${table}.${xid}, ${table}.${id}) <= ($4::text::xid8, $5::bigint)`),
       [from.xid, from.id, userId, until.xid, until.id],
     )
     if (rows.length === MOST_REPLAYED) sink.send({ id: `${until.xid}.${until.id}`, event: 'reset', data: '{}' })
@@ -143,11 +152,9 @@ export function createLiveEvents({ db, logger }: { db: Database; logger: Logger 
 
 export type LiveEvents = ReturnType<typeof createLiveEvents>
 
-function encode(row: EventRow): EncodedEvent {
-  const data = JSON.stringify({
-    type: 'generation', generationId: row.generation_id, at: row.at, event: row.type, state: row.state, attempt: row.attempt, cause: row.cause,
-  })
-  return encodeEvent({ id: `${row.xid}.${row.id}`, event: 'generation', data })
+function encode({ xid, id, at, data, notice }: EventRow): EncodedEvent {
+  const type = notice ? 'notice' : 'generation'
+  return encodeEvent({ id: `${xid}.${id}`, event: type, data: JSON.stringify({ type, at, ...data }) })
 }
 
 function readPlace(text: string): Place {

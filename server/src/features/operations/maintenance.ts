@@ -5,6 +5,7 @@ import type { Logger } from '../../kernel/logger.ts'
 const SCHEMA = 'reprise_boss'
 
 const HOUR_MS = 3_600_000
+const SWEEP_MS = 300_000
 
 /** What runs when, and how far apart in milliseconds. */
 export const SCHEDULES = {
@@ -13,13 +14,14 @@ export const SCHEDULES = {
   'ledger-check': { cron: '5 4 * * *', everyMs: 24 * HOUR_MS },
   archive: { cron: '0 3 * * *', everyMs: 24 * HOUR_MS },
   fixity: { cron: '30 1 * * *', everyMs: 24 * HOUR_MS },
+  'stale-jobs': { cron: '*/5 * * * *', everyMs: SWEEP_MS },
 } as const
 
-/** When this work runs next: all of it is at a fixed time of the day, or hourly, in UTC. */
+/** When this work runs next: all of it is at a fixed time of the day, hourly, or every few minutes, in UTC. */
 export function nextRun(name: keyof typeof SCHEDULES, now: number): Date {
   const { cron, everyMs } = SCHEDULES[name]
   const [minute, hour] = cron.split(' ')
-  const offset = (hour === '*' ? 0 : Number(hour)) * HOUR_MS + Number(minute) * 60_000
+  const offset = (hour === '*' ? 0 : Number(hour)) * HOUR_MS + (minute!.startsWith('*') ? 0 : Number(minute) * 60_000)
   return new Date(Math.floor((now - offset) / everyMs) * everyMs + everyMs + offset)
 }
 
@@ -27,11 +29,12 @@ export function nextRun(name: keyof typeof SCHEDULES, now: number): Date {
  * Side work on a schedule. Nothing here moves a generation: were all its jobs deleted, every generation would still
  * end right.
  */
-export function createMaintenance({ db, sweepStaging, archive, fixity, logger }: {
+export function createMaintenance({ db, sweepStaging, archive, fixity, staleJobs, logger }: {
   db: Database
   sweepStaging: () => Promise<unknown>
   archive: () => Promise<unknown>
   fixity: () => Promise<unknown>
+  staleJobs: () => Promise<unknown>
   logger: Logger
 }) {
   const boss = new PgBoss({
@@ -47,6 +50,7 @@ export function createMaintenance({ db, sweepStaging, archive, fixity, logger }:
     'ledger-check': () => checkLedger(db, logger),
     archive,
     fixity,
+    'stale-jobs': staleJobs,
   }
 
   return {
@@ -96,11 +100,13 @@ export async function prune(db: Database, atOnce = 10_000): Promise<void> {
   }
 }
 
-/** The promises about tokens, checked daily; a broken one is an alert. Answers how many rows break one. */
+/** The promises about tokens, checked daily and written down; a broken one is an alert. Answers how many rows break one. */
 export async function checkLedger(db: Database, logger: Logger): Promise<number> {
-  const { rows } = await db.query<{ promise: string; userId: string; generationId: string | null }>(
-    'select promise, user_id as "userId", generation_id as "generationId" from reprise.ledger_violations limit 100',
-  )
-  for (const row of rows) logger.error(row, `ALERT: ledger: ${row.promise}`)
-  return rows.length
+  const { rows: [check] } = await db.query<{ found: number; violations: { promise: string; userId: string; generationId: string | null }[] }>(
+    `with broken as materialized (select promise, user_id as "userId", generation_id as "generationId" from reprise.ledger_violations)
+     insert into reprise.ledger_checks (found, violations)
+     select (select count(*) from broken), (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from (select * from broken limit 100) b)
+     returning found, violations`)
+  for (const one of check!.violations) logger.error(one, `ALERT: ledger: ${one.promise}`)
+  return check!.found
 }

@@ -1,6 +1,10 @@
 import type { Database, Queryable } from '../../database/pool.ts'
 
-const URL_COLUMNS = ['audio_url', 'cover_url', 'video_url', 'storage_audio_url', 'storage_cover_url', 'storage_video_url']
+/** Where our own URLs stand. */
+const URL_COLUMNS = {
+  tracks: ['audio_url', 'cover_url', 'video_url', 'storage_audio_url', 'storage_cover_url', 'storage_video_url'],
+  generation_tasks: ['image_url', 'thumbnail_url'],
+}
 
 /**
  * The address with which URLs in columns begin: one for all processes, kept in the database, so that a worker which
@@ -18,7 +22,7 @@ export function createBaseAddress({ db, schema, fallback }: { db: Database; sche
       return (await read()).rows[0]!.value
     },
 
-    /** Told by a process that knows the address. When it changed, our own URLs in `tracks` follow, foreign ones stay. */
+    /** Told by a process that knows the address. When it changed, our own URLs in columns follow, foreign ones stay. */
     async remember(base: string): Promise<void> {
       await db.transaction(async (tx) => {
         await tx.query(`insert into reprise.secrets (name, value) values ('base_url', $1) on conflict (name) do nothing`, [base])
@@ -27,10 +31,12 @@ export function createBaseAddress({ db, schema, fallback }: { db: Database; sche
         await tx.query(`update reprise.secrets set value = $1 where name = 'base_url'`, [base])
         await tx.query(`select set_config('reprise.vouched', 'on', true)`) // the same files under another address
         const ours = (column: string) => `starts_with(${column}, $1 || '/storage/v1/object/')`
-        await tx.query(
-          `update "${schema}".tracks set ${URL_COLUMNS.map((column) => `${column} = case when ${ours(column)} then $2 || substr(${column}, length($1) + 1) else ${column} end`).join(', ')},
-             updated_at = reprise.now()
-           where ${URL_COLUMNS.map(ours).join(' or ')}`, [kept!.value, base])
+        for (const [table, columns] of Object.entries(URL_COLUMNS)) {
+          await tx.query(
+            `update "${schema}".${table} set ${columns.map((column) => `${column} = case when ${ours(column)} then $2 || substr(${column}, length($1) + 1) else ${column} end`).join(', ')},
+               updated_at = reprise.now()
+             where ${columns.map(ours).join(' or ')}`, [kept!.value, base])
+        }
       })
     },
   }

@@ -7,7 +7,7 @@ import type { MediaAccess } from './media-access.ts'
 import type { NamedFile, Tracks } from './tracks.queries.ts'
 
 /** Buckets whose files are public as in the seeds. Others answer to a signature or their owner only. */
-const PUBLIC_BUCKETS = new Set(['albert-tracks', 'tracks-audio', 'tracks-covers', 'tracks-videos'])
+const PUBLIC_BUCKETS = new Set(['albert-tracks', 'tracks-audio', 'tracks-covers', 'tracks-videos', 'generated-images'])
 const FOREVER = 'public, max-age=31536000, immutable'
 const MINE = 'private, max-age=3600'
 /**

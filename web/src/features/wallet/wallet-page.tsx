@@ -5,13 +5,20 @@ import { problemText } from '../../app/problem-text.ts'
 import { useBalance } from '../../app/queries.ts'
 import { isOperator, useUser } from '../../app/session.ts'
 import { momentText } from '../../app/time.ts'
-import { en, type Key } from '../../i18n/en.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
-import { Button } from '../../ui/button.tsx'
+import { Button, buttonLook } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
-import { useGrant, useLedger, type LedgerEntry } from './wallet.ts'
+import { kindText, signOf } from './entry-text.ts'
+import { PriceCard } from './price-card.tsx'
+import { ReceiptDialog } from './receipt-dialog.tsx'
+import { useByHand, useLedger, type LedgerEntry } from './wallet.ts'
+
+const WAYS = {
+  grant: { title: 'wallet.grant', hint: 'wallet.grantHint', submit: 'wallet.grantDo', done: 'wallet.granted', path: '/api/ledger/grants', amount: '100' },
+  take: { title: 'book.take', hint: 'book.takeHint', submit: 'book.takeDo', done: 'book.taken', path: '/api/ledger/adjustments', amount: '' },
+} as const
 
 export function WalletPage() {
   const i18n = useI18n()
@@ -36,7 +43,16 @@ export function WalletPage() {
             )}
             <p className="mt-1 text-xs text-soft">{t('wallet.heldHint')}</p>
           </section>
-          {isOperator(user) && <GrantForm self={user?.id ?? ''} />}
+          <PriceCard />
+          {isOperator(user) && (
+            <>
+              <GrantForm self={user?.id ?? ''} way="grant" />
+              <GrantForm self="" way="take" />
+              <Link to="/operator/ledger" className={buttonLook('plain')}>
+                {t('book.open')}
+              </Link>
+            </>
+          )}
         </div>
         <Ledger />
       </div>
@@ -48,6 +64,7 @@ function Ledger() {
   const i18n = useI18n()
   const { t } = i18n
   const ledger = useLedger()
+  const [receipt, setReceipt] = useState<string | null>(null)
   const entries = ledger.data?.pages.flatMap((page) => page.items) ?? []
   return (
     <section className="sheet p-5 sm:p-6" aria-labelledby="ledger">
@@ -68,7 +85,7 @@ function Ledger() {
           </thead>
           <tbody>
             {entries.map((entry) => (
-              <Entry key={entry.id} entry={entry} />
+              <Entry key={entry.id} entry={entry} onReceipt={setReceipt} />
             ))}
           </tbody>
         </table>
@@ -80,31 +97,38 @@ function Ledger() {
           </Button>
         </div>
       )}
+      {receipt && <ReceiptDialog generationId={receipt} onClose={() => setReceipt(null)} />}
     </section>
   )
 }
 
-/** What an entry does to what can be spent: a capture moves only what had been set aside. */
-const SIGNS: Record<string, 1 | -1 | 0> = { signup: 1, grant: 1, release: 1, refund: 1, hold: -1, adjustment: -1, capture: 0 }
-
-function Entry({ entry }: { entry: LedgerEntry }) {
+function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generationId: string) => void }) {
   const { t, language } = useI18n()
-  const key = `ledger.${entry.kind}`
-  const sign = SIGNS[entry.kind] ?? 0
+  const sign = signOf(entry.kind)
   const number = new Intl.NumberFormat(language).format(Math.abs(entry.amount))
   return (
     <tr className="border-t border-line first:border-0">
       <td className="py-2.5 pr-3">
-        <p className="font-medium">{t(Object.hasOwn(en, key) ? (key as Key) : 'ledger.other')}</p>
+        <p className="font-medium">{kindText(entry.kind, t)}</p>
         {entry.reason && <p className="text-xs text-soft">{entry.reason}</p>}
         {entry.generationId && (
-          <Link
-            to="/generations/$id"
-            params={{ id: entry.generationId }}
-            className="inline-flex min-h-6 items-center font-mono text-xs text-soft underline underline-offset-2 hover:text-ink"
-          >
-            {entry.generationId.slice(0, 8)}
-          </Link>
+          <p className="flex flex-wrap gap-x-3 text-xs text-soft">
+            <Link
+              to="/generations/$id"
+              params={{ id: entry.generationId }}
+              className="inline-flex min-h-6 items-center font-mono underline underline-offset-2 hover:text-ink"
+            >
+              {entry.generationId.slice(0, 8)}
+            </Link>
+            <button
+              type="button"
+              className="inline-flex min-h-6 items-center underline underline-offset-2 hover:text-ink"
+              onClick={() => onReceipt(entry.generationId!)}
+            >
+              {t('receipt.open')}
+              <span className="sr-only"> {entry.generationId.slice(0, 8)}</span>
+            </button>
+          </p>
         )}
       </td>
       <td className="num py-2.5 pr-3 text-right text-xs whitespace-nowrap text-soft">{momentText(entry.at, language, serverNow())}</td>
@@ -116,12 +140,14 @@ function Entry({ entry }: { entry: LedgerEntry }) {
   )
 }
 
-function GrantForm(props: { self: string }) {
+/** Tokens by an operator's hand: given, or taken back. */
+function GrantForm(props: { self: string; way: keyof typeof WAYS }) {
   const i18n = useI18n()
   const { t } = i18n
-  const [form, setForm] = useState({ userId: props.self, amount: '100', reason: '' })
+  const way = WAYS[props.way]
+  const [form, setForm] = useState({ userId: props.self, amount: way.amount as string, reason: '' })
   const [tried, setTried] = useState(false)
-  const grant = useGrant()
+  const grant = useByHand(way.path)
   const problem = grant.error instanceof ApiProblem ? grant.error : undefined
   const amount = Number(form.amount)
   const wrong = {
@@ -154,11 +180,11 @@ function GrantForm(props: { self: string }) {
     </Field>
   )
   return (
-    <section className="sheet p-5 sm:p-6" aria-labelledby="grant">
-      <h2 id="grant" className="text-sm font-semibold">
-        {t('wallet.grant')}
+    <section className="sheet p-5 sm:p-6" aria-labelledby={props.way}>
+      <h2 id={props.way} className="text-sm font-semibold">
+        {t(way.title)}
       </h2>
-      <p className="mb-4 text-xs text-soft">{t('wallet.grantHint')}</p>
+      <p className="mb-4 text-xs text-soft">{t(way.hint)}</p>
       <form onSubmit={submit} className="grid gap-3" noValidate>
         {input('userId', { spellCheck: false })}
         {input('amount', { inputMode: 'numeric' })}
@@ -170,10 +196,10 @@ function GrantForm(props: { self: string }) {
         )}
         <div className="flex items-center justify-between gap-3">
           <p role="status" className="text-sm text-accent">
-            {grant.isSuccess ? t('wallet.granted') : ''}
+            {grant.isSuccess ? t(way.done) : ''}
           </p>
           <Button type="submit" look="primary" aria-disabled={grant.isPending}>
-            {t('wallet.grantDo')}
+            {t(way.submit)}
           </Button>
         </div>
       </form>

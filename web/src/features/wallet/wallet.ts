@@ -22,18 +22,19 @@ export function useLedger() {
   })
 }
 
-export interface Grant {
+export interface ByHand {
   key: string
   userId: string
   amount: number
   reason: string
 }
 
-export function useGrant() {
+/** Gives tokens or takes some back, as the path says; a try that is repeated is made once. */
+export function useByHand(path: string) {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: ({ key, ...body }: Grant) =>
-      api('/api/ledger/grants', { method: 'POST', body, headers: { 'idempotency-key': key } }),
+    mutationFn: ({ key, ...body }: ByHand) =>
+      api(path, { method: 'POST', body, headers: { 'idempotency-key': key } }),
     onSuccess: () => {
       void client.invalidateQueries({ queryKey: ['ledger'] })
       void client.invalidateQueries({ queryKey: ['balance'] })

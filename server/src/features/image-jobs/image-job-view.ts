@@ -1,0 +1,93 @@
+import { z } from '@hono/zod-openapi'
+import { text, type Language } from '../../texts/texts.ts'
+import { ERRORS, type ErrorCode } from '../../kernel/errors.ts'
+import type { CardRow, JobRow } from './image-jobs.queries.ts'
+import { productImagesOf } from './job-wish.ts'
+
+const time = z.iso.datetime()
+const tokens = z.object({ cost: z.int(), held: z.int(), captured: z.int(), released: z.int() })
+const cardSchema = z.object({
+  id: z.uuid(), jobId: z.uuid(), index: z.int(), type: z.string(),
+  status: z.enum(['pending', 'processing', 'retrying', 'completed', 'failed']),
+  imageUrl: z.string().nullable(), thumbnailUrl: z.string().nullable().openapi({ description: 'A small copy for lists; a moment after the picture' }),
+  retryCount: z.int(), retryAfter: time.nullable(),
+  error: z.object({ code: z.string().nullable(), message: z.string(), retryable: z.boolean(),
+    reason: z.string().nullable().openapi({ description: 'The name the model gave its refusal, such as `PROHIBITED_CONTENT`' }) }).nullable(),
+  arrivedLate: z.boolean().openapi({ description: 'The picture came after its tokens were given back: a gift' }),
+  startedAt: time.nullable(), completedAt: time.nullable(), deadlineAt: time.nullable(), generationId: z.uuid().nullable(), tokens,
+}).openapi('ImageCard')
+
+const jobFields = {
+  id: z.uuid(), status: z.enum(['pending', 'processing', 'completed', 'failed']), productName: z.string().nullable(), category: z.string().nullable(), description: z.string().nullable(),
+  productImages: z.array(z.object({ url: z.string(), name: z.string(), type: z.enum(['product', 'reference']) })), aspectRatio: z.string(),
+  unifiedStyling: z.boolean(), styleDescription: z.string().nullable(), styleSourceImageUrl: z.string().nullable(), sourceJobId: z.uuid().nullable(),
+  totalCards: z.int(), completedCards: z.int(), failedCards: z.int(), tokensCost: z.int(), tokens,
+  errorMessage: z.string().nullable(), startedAt: time.nullable(), completedAt: time.nullable(), createdAt: time, updatedAt: time,
+}
+
+/** A job in a list: its cards without what was made again from them. */
+export const jobSchema = z.object({ ...jobFields, cards: z.array(cardSchema) }).openapi('ImageJob')
+
+/** A job by itself: with each card what was made again from it (tried again, regenerated, edited), oldest first. */
+export const wholeJobSchema = z.object({ ...jobFields, cards: z.array(cardSchema.extend({ again: z.array(cardSchema) })) }).openapi('WholeImageJob')
+
+/** How an address from a column is shown: public, or signed. */
+type Playable = (url: string) => string
+
+const iso = (at: Date | null) => at?.toISOString() ?? null
+
+function cardView(card: CardRow, language: Language, playable: Playable): z.infer<typeof cardSchema> {
+  const { id, jobId, index, type, status, retryCount, generationId, cost, held, captured, released } = card
+  return {
+    id, jobId, index, type, status, imageUrl: card.imageUrl && playable(card.imageUrl), thumbnailUrl: card.thumbnailUrl && playable(card.thumbnailUrl),
+    retryCount, retryAfter: iso(card.retryAfter), error: status === 'failed' || status === 'retrying' ? errorOf(card, language) : null,
+    arrivedLate: card.arrivedLateAt !== null, startedAt: iso(card.startedAt), completedAt: iso(card.completedAt), deadlineAt: iso(card.deadlineAt),
+    generationId, tokens: { cost, held, captured, released },
+  }
+}
+
+/** Why a model refused, by the names that Google has for it: nothing else of a provider's words is shown to users. */
+const REFUSALS = /\b(IMAGE_PROHIBITED_CONTENT|PROHIBITED_CONTENT|IMAGE_SAFETY|SAFETY|BLOCKLIST|IMAGE_RECITATION|RECITATION|SPII|LANGUAGE)\b/
+
+function errorOf({ errorCode, errorDetail, lastError }: CardRow, language: Language) {
+  const known = errorCode !== null && errorCode in ERRORS ? (errorCode as ErrorCode) : null
+  if (!known) return lastError === null ? null : { code: null, message: lastError, retryable: true, reason: null }
+  return { code: known, message: text(language, known), retryable: ERRORS[known].retryable, reason: (known === 'content_policy' && REFUSALS.exec(errorDetail ?? '')?.[1]) || null }
+}
+
+function fieldsOf(job: JobRow, cards: CardRow[]) {
+  const { userId: _userId, startedAt, completedAt, createdAt, updatedAt, ...plain } = job
+  const sum = (what: 'cost' | 'held' | 'captured' | 'released') => cards.reduce((total, card) => total + card[what], 0)
+  return {
+    ...plain, productImages: productImagesOf(job.productImages), failedCards: cards.filter(({ status }) => status === 'failed').length,
+    tokens: { cost: sum('cost'), held: sum('held'), captured: sum('captured'), released: sum('released') },
+    startedAt: iso(startedAt), completedAt: iso(completedAt), createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString(),
+  }
+}
+
+const inOrder = (cards: CardRow[]) => [...cards].sort((a, b) => a.index - b.index)
+
+export function jobView(job: JobRow, cards: CardRow[], language: Language, playable: Playable): z.infer<typeof jobSchema> {
+  const own = cards.filter(({ jobId }) => jobId === job.id)
+  return { ...fieldsOf(job, own), cards: inOrder(own).map((card) => cardView(card, language, playable)) }
+}
+
+/** @param family the job's cards and all that were made again from them */
+export function wholeJobView(job: JobRow, family: CardRow[], language: Language, playable: Playable): z.infer<typeof wholeJobSchema> {
+  const own = family.filter(({ jobId }) => jobId === job.id)
+  const parents = new Map(family.map((card) => [card.id, card.sourceTaskId]))
+  /** The card of this job from which one comes, through however many. */
+  const rootOf = (card: CardRow): string | null => {
+    let id: string | null | undefined = card.sourceTaskId
+    while (id && !own.some((one) => one.id === id)) id = parents.get(id)
+    return id ?? null
+  }
+  const others = family.filter(({ jobId }) => jobId !== job.id).map((card) => ({ card, root: rootOf(card) }))
+  return {
+    ...fieldsOf(job, own),
+    cards: inOrder(own).map((card) => ({
+      ...cardView(card, language, playable),
+      again: others.filter(({ root }) => root === card.id).map((other) => cardView(other.card, language, playable)),
+    })),
+  }
+}

@@ -1,0 +1,231 @@
+import type { Database, Queryable } from '../../database/pool.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { sha256Hex } from '../../kernel/ids.ts'
+import type { GenerationRequest } from '../../providers/provider.ts'
+import { SELECTABLE_CARDS } from './cards.ts'
+import { productImagesOf, type JobWish, type ProductImage } from './job-wish.ts'
+import type { FindPictures, NamedAddress } from './pictures.ts'
+import { promptFor, styleFor, type PictureRole } from './prompts.ts'
+import type { KeptPicture } from './uploads.ts'
+
+export const ORIGIN = 'image-jobs'
+const SAME_REQUEST_SEC = 10
+const DAY_SEC = 86_400
+/** A card's own deadline: this, and more for each card of the job before it. */
+const DEADLINE_SEC = 600
+const DEADLINE_PER_CARD_SEC = 120
+
+interface Idempotency { route: string; key: string; body: unknown; keySeconds: number; waitForTwin: boolean }
+interface Ask {
+  userId: string; provider: string; request: GenerationRequest; origin: typeof ORIGIN; regeneratedFrom?: string
+  deadlineSec: number; priceKind: string; perItem?: number; idempotency: Idempotency | null
+}
+
+interface Deps {
+  db: Database
+  /** COMPAT_SCHEMA, where the tables are. */
+  schema: string
+  /** Which provider makes new pictures. */
+  provider: string
+  /** Accepts all or none inside the given transaction; AppError when refused. Of a repeated request the first alone. */
+  acceptTogether: (tx: Queryable, asks: [Ask, ...Ask[]]) => Promise<{ id: string; cost: number; replayed: boolean }[]>
+  /** Tells workers that there is something to do. */
+  wake: () => void
+  pictures: FindPictures
+}
+
+/** One card on its way into a new job. */
+interface NewCard {
+  index: number
+  type: string
+  request: GenerationRequest
+  priceKind: string
+  sourceTaskId: string | null
+  regeneratedFrom?: string
+}
+
+interface NewJob {
+  userId: string
+  productName: string | null
+  category: string | null
+  description: string | null
+  productImages: ProductImage[]
+  aspectRatio: string
+  unifiedStyling: boolean
+  styleDescription: string | null
+  styleSourceImageUrl: string | null
+  sourceJobId: string | null
+  cards: NewCard[]
+}
+
+export interface StartedJob {
+  jobId: string
+  replayed: boolean
+}
+
+/** What may be done with a card once its generation has ended. Each is a job of its own with one card. */
+export type CardAction = { kind: 'retry' } | { kind: 'regenerate' } | { kind: 'edit'; instruction: string }
+
+/** Image jobs: everything is checked, and pictures from outside fetched, before anything is written or charged. */
+export function createJobs({ db, schema, provider, acceptTogether, wake, pictures }: Deps) {
+  const jobsTable = `"${schema}".generation_jobs`
+  const tasksTable = `"${schema}".generation_tasks`
+
+  /** Job, cards, generations and holds in one transaction; the same request again is the same job. */
+  async function start(job: NewJob, idempotency: Idempotency): Promise<StartedJob> {
+    const started = await db.transaction(async (tx): Promise<StartedJob> => {
+      const asks = job.cards.map((card, place): Ask => ({
+        userId: job.userId, provider, request: card.request, origin: ORIGIN, priceKind: card.priceKind, deadlineSec: DEADLINE_SEC + place * DEADLINE_PER_CARD_SEC,
+        idempotency: place === 0 ? idempotency : null, ...(card.regeneratedFrom && { regeneratedFrom: card.regeneratedFrom }),
+      }))
+      const accepted = await acceptTogether(tx, asks as [Ask, ...Ask[]])
+      const [first] = accepted
+      if (first!.replayed) {
+        const { rows } = await tx.query<{ jobId: string }>(`select job_id as "jobId" from ${tasksTable} where generation_id = $1`, [first!.id])
+        if (!rows[0]) throw new AppError('idempotency_key_reused')
+        return { jobId: rows[0].jobId, replayed: true }
+      }
+      const { rows: [row] } = await tx.query<{ id: string }>(
+        `insert into ${jobsTable} (user_id, product_name, category, description, product_images, total_cards, tokens_cost, unified_styling, style_description, style_source_image_url, source_job_id, aspect_ratio)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id`,
+        [job.userId, job.productName, job.category, job.description, JSON.stringify(job.productImages), job.cards.length, accepted.reduce((sum, { cost }) => sum + cost, 0),
+          job.unifiedStyling, job.styleDescription, job.styleSourceImageUrl, job.sourceJobId, job.aspectRatio])
+      await tx.query(
+        `insert into ${tasksTable} (job_id, card_index, card_type, prompt, generation_id, source_task_id)
+         select $1, c.index, c.type, c.prompt, c.generation_id, c.source_task_id
+         from jsonb_to_recordset($2) as c (index int, type text, prompt text, generation_id uuid, source_task_id uuid)`,
+        [row!.id, JSON.stringify(job.cards.map((card, place) => ({
+          index: card.index, type: card.type, prompt: card.request.prompt, generation_id: accepted[place]!.id, source_task_id: card.sourceTaskId,
+        })))])
+      return { jobId: row!.id, replayed: false }
+    })
+    wake()
+    return started
+  }
+
+  /** The seed's front end sends no key: the same user and body within 10 seconds is the same click. */
+  const idempotencyOf = (route: string, asked: Record<string, unknown>, key: string | undefined): Idempotency => key
+    ? { route, key, body: asked, keySeconds: DAY_SEC, waitForTwin: false }
+    : { route, key: `auto:${sha256Hex(JSON.stringify(Object.entries(asked).sort())).slice(0, 32)}`, body: null, keySeconds: SAME_REQUEST_SEC, waitForTwin: true }
+
+  function requestOf(job: Omit<NewJob, 'cards' | 'userId' | 'sourceJobId'>, cardType: string, images: { picture: KeptPicture; role: PictureRole }[], more: { instruction?: string; prompt?: string | null } = {}): GenerationRequest {
+    const productName = job.productName ?? 'the product'
+    return {
+      kind: 'image',
+      prompt: more.prompt || promptFor({ ...job, productName, cardType, pictures: images.map(({ role }) => role), ...(more.instruction && { instruction: more.instruction }) }),
+      ...(job.productName && { title: job.productName.slice(0, 200) }),
+      options: { aspectRatio: job.aspectRatio, images: images.map(({ picture: { bucket, path } }) => ({ bucket, path })) },
+    }
+  }
+
+  async function picturesOf(userId: string, productImages: ProductImage[], styleSourceImageUrl: string | null, signal: AbortSignal) {
+    const named: (NamedAddress & { role: PictureRole })[] = productImages.map(({ url, type }, index) => ({
+      field: type === 'reference' ? 'referenceImageUrl' : `productImages.${index}`, url, role: type,
+    }))
+    if (styleSourceImageUrl) named.push({ field: 'styleSourceImageUrl', url: styleSourceImageUrl, role: 'style' })
+    const found = await pictures(userId, named, signal)
+    return found.map((picture, index) => ({ picture, role: named[index]!.role }))
+  }
+
+  return {
+    /** A new job as `create-generation-job-banana` asks for it. `asked` is the body without a user, for telling twins. */
+    async create(userId: string, wish: JobWish, asked: Record<string, unknown>, key: string | undefined, signal: AbortSignal): Promise<StartedJob> {
+      if (wish.sourceJobId) {
+        const { rowCount } = await db.query(`select 1 from ${jobsTable} where id = $1 and user_id = $2`, [wish.sourceJobId, userId])
+        if (rowCount === 0) throw new AppError('validation_failed', {}, [{ path: 'sourceJobId', rule: 'invalid', message: 'There is no such job.' }])
+      }
+      const images = await picturesOf(userId, wish.productImages, wish.styleSourceImageUrl, signal)
+      const job = { ...wish, styleDescription: wish.unifiedStyling && !wish.styleSourceImageUrl ? styleFor(wish.productName, wish.category) : null }
+      const cards = wish.selectedCards.map((index): NewCard => {
+        const type = SELECTABLE_CARDS[index]!
+        return { index, type, request: requestOf(job, type, images), priceKind: 'image', sourceTaskId: null }
+      })
+      return start({ ...job, userId, cards }, idempotencyOf('POST /functions/v1/create-generation-job-banana', asked, key))
+    },
+
+    /** Tries a failed card again, makes another one like it, or changes its picture: a new job with this one card. */
+    async again(userId: string, jobId: string, index: number, action: CardAction, key: string | undefined): Promise<StartedJob> {
+      const card = await findCard(userId, jobId, index)
+      if (!['completed', 'failed'].includes(card.status)) throw new AppError('conflict', { state: card.status })
+      if (action.kind === 'retry' && (card.status !== 'failed' || card.storagePath)) throw new AppError('conflict', { state: card.status })
+      if (action.kind === 'edit' && !card.storagePath) throw new AppError('conflict', { state: card.status })
+      if (!card.request) throw new AppError('conflict', { state: card.status })
+      const request = action.kind === 'edit' ? edited(card, action.instruction) : card.request
+      const priceKind = action.kind === 'edit' ? 'image_edit' : action.kind === 'regenerate' ? 'image_regeneration' : card.priceKind
+      const type = action.kind === 'edit' ? 'mainEdit' : card.type
+      const instruction = action.kind === 'edit' ? { instruction: action.instruction } : {}
+      return start(
+        { ...card.job, userId, sourceJobId: jobId, cards: [{ index, type, request, priceKind, sourceTaskId: card.id, regeneratedFrom: card.generationId }] },
+        idempotencyOf(`POST /api/image-jobs/:id/cards/:index/${action.kind}`, { jobId, index, ...instruction }, key),
+      )
+    },
+
+    /**
+     * Starts a job that came from outside (its cards have no generation yet), or wakes one that runs. Such a job was paid
+     * elsewhere: nothing is held here. Throws AppError(not_found) when it is not `userId`'s; null means anybody's.
+     */
+    async process(jobId: string, userId: string | null, signal: AbortSignal): Promise<void> {
+      const { rows: [job] } = await db.query<JobRow & { waiting: boolean }>(
+        `select ${JOB_ROW}, j.status in ('pending', 'processing') and exists (select from ${tasksTable} t where ${WAITING} and t.job_id = j.id) as waiting
+         from ${jobsTable} j where j.id = $1 and ($2::uuid is null or j.user_id = $2)`, [jobId, userId])
+      if (!job) throw new AppError('not_found')
+      if (job.waiting) await startOutside(jobId, job, signal)
+      wake()
+    },
+  }
+
+  async function startOutside(jobId: string, job: JobRow, signal: AbortSignal): Promise<void> {
+    // At once, before anything that may fail: whoever looks for stuck jobs sees it from now on.
+    await db.query(`update ${jobsTable} set started_at = coalesce(started_at, reprise.now()), status = 'processing', updated_at = reprise.now() where id = $1 and status in ('pending', 'processing')`, [jobId])
+    const images = await picturesOf(job.userId, productImagesOf(job.productImages), job.styleSourceImageUrl, signal)
+    await db.transaction(async (tx) => {
+      // Wallet before job, as where tokens are settled: two that wait for each other would not end.
+      await tx.query('select 1 from reprise.wallets where user_id = $1 for update', [job.userId])
+      const { rowCount: open } = await tx.query(`select 1 from ${jobsTable} where id = $1 and status in ('pending', 'processing') for update`, [jobId])
+      if (open === 0) return
+      const { rows: cards } = await tx.query<{ id: string; index: number; type: string; prompt: string | null }>(
+        `select t.id, t.card_index as index, t.card_type as type, t.prompt from ${tasksTable} t where ${WAITING} and t.job_id = $1 order by t.card_index`, [jobId])
+      if (cards.length === 0) return
+      const asks = cards.map((card, place): Ask => ({
+        userId: job.userId, provider, request: requestOf(job, card.type, images, { prompt: card.prompt }), origin: ORIGIN, priceKind: 'image', perItem: 0,
+        deadlineSec: DEADLINE_SEC + place * DEADLINE_PER_CARD_SEC, idempotency: null,
+      }))
+      const accepted = await acceptTogether(tx, asks as [Ask, ...Ask[]])
+      await tx.query(
+        `update ${tasksTable} t set generation_id = n.generation_id, prompt = n.prompt, status = 'pending', updated_at = reprise.now()
+         from jsonb_to_recordset($1) as n (id uuid, generation_id uuid, prompt text) where t.id = n.id`,
+        [JSON.stringify(cards.map(({ id }, place) => ({ id, generation_id: accepted[place]!.id, prompt: asks[place]!.request.prompt })))])
+      await tx.query(`update ${jobsTable} set total_cards = greatest(total_cards, (select count(*) from ${tasksTable} where job_id = $1)) where id = $1`, [jobId])
+    })
+  }
+
+  async function findCard(userId: string, jobId: string, index: number) {
+    const { rows: [row] } = await db.query<JobRow & {
+      id: string; type: string; status: string; storagePath: string | null; generationId: string; request: GenerationRequest | null
+    }>(
+      `select ${JOB_ROW}, t.id, t.card_type as type, t.status, t.storage_path as "storagePath", t.generation_id as "generationId", g.request
+       from ${tasksTable} t join ${jobsTable} j on j.id = t.job_id left join reprise.generations g on g.id = t.generation_id
+       where t.job_id = $1 and t.card_index = $2 and j.user_id = $3`, [jobId, index, userId])
+    if (!row) throw new AppError('not_found')
+    const { id, type, status, storagePath, generationId, request, ...job } = row
+    return { id, type, status, storagePath, generationId, request, job, priceKind: type === 'mainEdit' ? 'image_edit' : job.sourceJobId ? 'image_regeneration' : 'image' }
+  }
+
+  function edited({ job, storagePath, request }: Awaited<ReturnType<typeof findCard>>, instruction: string): GenerationRequest {
+    const photos = (request!.options?.images ?? []) as KeptPicture[]
+    const picture = { bucket: 'generated-images', path: storagePath! }
+    const products = productImagesOf(job.productImages).filter(({ type }) => type === 'product').length
+    // The photos of the product, so that it stays what it is; not what was edited or imitated before.
+    const kept = photos.filter(({ bucket }) => bucket !== picture.bucket).slice(0, products)
+    return requestOf(job, 'mainEdit', [{ picture, role: 'edited' }, ...kept.map((photo) => ({ picture: photo, role: 'product' as const }))], { instruction })
+  }
+}
+
+export type Jobs = ReturnType<typeof createJobs>
+
+/** Cards that nobody has started. */
+const WAITING = `t.generation_id is null and t.status in ('pending', 'processing', 'retrying')`
+
+type JobRow = Omit<NewJob, 'cards'>
+const JOB_ROW = `j.user_id as "userId", j.product_name as "productName", j.category, j.description, j.product_images as "productImages", j.aspect_ratio as "aspectRatio",
+  j.unified_styling as "unifiedStyling", j.style_description as "styleDescription", j.style_source_image_url as "styleSourceImageUrl", j.source_job_id as "sourceJobId"`

@@ -1,0 +1,90 @@
+import type { Queryable } from '../../database/pool.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { isUuid } from '../../kernel/ids.ts'
+import { BadFile } from '../../media/bad-file.ts'
+import type { BlobStore } from '../../storage/blob-store.ts'
+import { download, DownloadError } from '../../storage/download.ts'
+import type { GuardedFetch } from '../../storage/guarded-fetch.ts'
+import { MOST_UPLOAD_BYTES, whyRefused, type KeptPicture, type Uploads } from './uploads.ts'
+
+/** The bucket of finished pictures. */
+export const PICTURES = 'generated-images'
+const FETCH_MS = 20_000
+
+/** An address in a request, and the field that named it. */
+export interface NamedAddress {
+  field: string
+  url: string
+}
+
+interface Deps {
+  db: Queryable
+  blobs: Pick<BlobStore, 'stage'>
+  uploads: Uploads
+  guardedFetch: GuardedFetch
+  /** Where we are reached: addresses that begin so name files of ours. */
+  base: () => string
+}
+
+/**
+ * Finds the pictures that a request names: an upload or a finished picture of the same user, or one outside, which is
+ * fetched by the guarded way alone, made anew and kept. Whatever is not to be had is a wrong field: nothing was spent.
+ */
+export function createPictures({ db, blobs, uploads, guardedFetch, base }: Deps) {
+  const wrong = (field: string, message: string) => new AppError('validation_failed', {}, [{ path: field, rule: 'invalid', message }])
+
+  async function ours(userId: string, { field, url }: NamedAddress): Promise<KeptPicture | null> {
+    const path = ownPath(url, base())
+    if (path === null) return null
+    const upload = /^\/api\/uploads\/images\/([^/]+)$/.exec(path)?.[1]
+    if (upload) {
+      const found = isUuid(upload) ? await uploads.find(userId, upload) : null
+      if (!found) throw wrong(field, 'There is no such upload.')
+      return { bucket: found.bucket, path: found.path }
+    }
+    const [, bucket, encoded] = /^\/storage\/v1\/object\/(?:public|sign)\/([^/]+)\/(.+)$/.exec(path) ?? []
+    if (bucket !== PICTURES || !encoded) throw wrong(field, 'There is no such picture.')
+    const { rows } = await db.query<KeptPicture>('select bucket, path from reprise.files where bucket = $1 and path = $2 and user_id = $3', [bucket, decoded(encoded), userId])
+    if (!rows[0]) throw wrong(field, 'There is no such picture.')
+    return rows[0]
+  }
+
+  async function fetched(userId: string, { field, url }: NamedAddress, signal: AbortSignal): Promise<KeptPicture> {
+    try {
+      const staged = await download(url, { store: blobs, guardedFetch, maxBytes: MOST_UPLOAD_BYTES, trust: 'user', timeoutMs: FETCH_MS, idleTimeoutMs: 10_000, signal })
+      const { bucket, path } = await uploads.keep(userId, staged, url)
+      return { bucket, path }
+    } catch (error) {
+      if (error instanceof BadFile) throw wrong(field, whyRefused(error))
+      if (!(error instanceof DownloadError)) throw error
+      if (error.code === 'unsafe_url') throw wrong(field, 'This address may not be fetched: only public https addresses.')
+      if (error.code === 'too_large') throw wrong(field, `The picture is larger than ${MOST_UPLOAD_BYTES / 2 ** 20} MB.`)
+      throw wrong(field, 'The picture could not be fetched from this address.')
+    }
+  }
+
+  /** In the order asked for. Ours are looked up before anything is fetched. Throws AppError(validation_failed). */
+  return async function find(userId: string, addresses: NamedAddress[], signal: AbortSignal): Promise<KeptPicture[]> {
+    const found: (KeptPicture | null)[] = []
+    for (const address of addresses) found.push(await ours(userId, address))
+    return Promise.all(addresses.map(async (address, index) => found[index] ?? fetched(userId, address, signal)))
+  }
+}
+
+export type FindPictures = ReturnType<typeof createPictures>
+
+/** The path of an address of ours, relative or whole; null for one outside. */
+function ownPath(url: string, base: string): string | null {
+  if (/^\/(?![/\\])/.test(url)) return url.split(/[?#]/)[0]!
+  if (!URL.canParse(url)) return null
+  const { origin, pathname } = new URL(url)
+  return origin === new URL(base).origin ? pathname : null
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}

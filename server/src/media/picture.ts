@@ -1,0 +1,71 @@
+import { open } from 'node:fs/promises'
+import sharp from 'sharp'
+import { BadFile } from './bad-file.ts'
+import { MAX_PIXELS } from './inspect.ts'
+
+/** What may be uploaded, by its first bytes: names and declared types say nothing. */
+const MAGIC: [type: 'jpeg' | 'png' | 'webp', at: number, bytes: Buffer][] = [
+  ['jpeg', 0, Buffer.from([0xff, 0xd8, 0xff])],
+  ['png', 0, Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])],
+  ['webp', 8, Buffer.from('WEBP')],
+]
+/** Longest side of what is kept: no model takes more from a reference. */
+const LONGEST_SIDE = 2048
+const THUMBNAIL_WIDTH = 480
+const DECODING_SEC = 20
+
+export interface CleanPicture {
+  bytes: Buffer
+  mime: string
+  /** Without the dot. */
+  ext: string
+  width: number
+  height: number
+}
+
+/**
+ * A picture from a stranger, made anew from its pixels: upright, in sRGB, at most 2048 pixels long, and without anything
+ * else that the file held (EXIF with its place, comments, a second file behind it). Transparency is kept (WebP), the rest
+ * becomes JPEG. Size in pixels is judged by the header, before anything is decoded.
+ * Throws BadFile: `empty`, `wrong_type` (not JPEG, PNG or WebP), `too_many_pixels`, `undecodable`.
+ */
+export async function cleanPicture(path: string): Promise<CleanPicture> {
+  const type = await typeOf(path)
+  try {
+    const picture = sharp(path, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true }).timeout({ seconds: DECODING_SEC })
+    const { width, height, hasAlpha, format } = await picture.metadata()
+    if (format !== type) throw new BadFile('wrong_type', `${format} that begins like ${type}`)
+    if (width * height > MAX_PIXELS) throw new BadFile('too_many_pixels', `${width} × ${height} pixels`)
+    const plain = picture.autoOrient().resize({ width: LONGEST_SIDE, height: LONGEST_SIDE, fit: 'inside', withoutEnlargement: true }).toColourspace('srgb')
+    const ext = hasAlpha ? 'webp' : 'jpg'
+    const { data, info } = await (hasAlpha ? plain.webp({ quality: 92 }) : plain.jpeg({ quality: 92 })).toBuffer({ resolveWithObject: true })
+    return { bytes: data, mime: hasAlpha ? 'image/webp' : 'image/jpeg', ext, width: info.width, height: info.height }
+  } catch (error) {
+    if (error instanceof BadFile) throw error
+    const { message } = error as Error
+    throw new BadFile(/pixel limit/i.test(message) ? 'too_many_pixels' : 'undecodable', message.slice(0, 200))
+  }
+}
+
+/** A small WebP for lists, 480 pixels wide at most. Throws BadFile when the picture cannot be read. */
+export async function thumbnailOf(path: string): Promise<Buffer> {
+  try {
+    return await sharp(path, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true }).timeout({ seconds: DECODING_SEC })
+      .autoOrient().resize({ width: THUMBNAIL_WIDTH, withoutEnlargement: true }).webp({ quality: 76 }).toBuffer()
+  } catch (error) {
+    throw new BadFile('undecodable', (error as Error).message.slice(0, 200))
+  }
+}
+
+async function typeOf(path: string): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0)
+    if (bytesRead === 0) throw new BadFile('empty', 'no bytes')
+    const found = MAGIC.find(([, at, bytes]) => buffer.subarray(at, at + bytes.length).equals(bytes))
+    if (!found) throw new BadFile('wrong_type', 'neither JPEG nor PNG nor WebP')
+    return found[0]
+  } finally {
+    await file.close()
+  }
+}

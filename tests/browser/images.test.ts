@@ -1,0 +1,80 @@
+import sharp from 'sharp'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openBrowser } from './chromium.ts'
+import { demoFolder, startDemo, type Demo } from './demo.ts'
+
+describe('product pictures, in a real browser', () => {
+  let browser: Browser
+  let page: Page
+  let demo: Demo
+  let folder: Awaited<ReturnType<typeof demoFolder>>
+  let photo: { name: string; mimeType: string; buffer: Buffer }
+  const faults: string[] = []
+
+  beforeAll(async () => {
+    folder = await demoFolder()
+    const color = sharp({ create: { width: 400, height: 400, channels: 3, background: '#a98b5d' } }).jpeg().toBuffer()
+    ;[demo, browser] = await Promise.all([startDemo(folder.path, { DEMO_SPEED: '20' }), openBrowser()])
+    photo = { name: 'bag.jpg', mimeType: 'image/jpeg', buffer: await color }
+    page = await (await browser.newContext({ locale: 'en-US' })).newPage()
+    page.on('pageerror', (error) => faults.push(String(error)))
+    await page.goto(demo.ownerLink)
+    await page.getByRole('textbox').first().waitFor()
+  }, 120_000)
+
+  afterAll(async () => {
+    await browser?.close()
+    await demo?.stop()
+    await folder?.remove()
+  }, 60_000)
+
+  it('says what is missing and which file is none of its kind before anything is spent', async () => {
+    await page.getByRole('navigation').getByText('Images').click()
+    await page.getByRole('button', { name: 'Make the pictures' }).click()
+    await page.getByText('Add at least one photo of the product.').waitFor()
+    await page.locator('[data-pictures=photos] input').setInputFiles([photo, { name: 'fake.png', mimeType: 'image/png', buffer: Buffer.from('<html>no</html>') }])
+    await page.getByText('“fake.png” is not a JPG, PNG or WebP picture.').waitFor()
+    await page.getByRole('button', { name: 'Remove fake.png' }).click()
+    await page.getByText('3 tokens for 3 pictures').waitFor()
+    expect(await balance(page)).toMatchObject({ held: 0 })
+  }, 60_000)
+
+  it('a click makes a page that is live, names a refusal, and finishes a card that is tried again', async () => {
+    // Each card is refused once, in the way that a real model refuses.
+    await page.getByLabel('Product', { exact: true }).fill('Linen bag')
+    await page.getByLabel('What should one know about it?').fill('[[fault:blocked:1]]')
+    await page.getByRole('checkbox', { name: 'Close-up' }).uncheck()
+    await page.getByText('9:16').click()
+    await page.getByText('2 tokens for 2 pictures').waitFor()
+    await page.getByRole('button', { name: 'Make the pictures' }).click()
+    await page.waitForURL(/\/images\/[0-9a-f-]{36}$/)
+    await page.locator('[data-card=failed]').nth(1).waitFor({ timeout: 60_000 })
+    const cover = page.getByRole('article', { name: 'Cover' })
+    expect(await cover.innerText()).toMatch(/PROHIBITED_CONTENT[^]*Given back: 1 token/)
+    await cover.getByRole('button', { name: /Try again · 1 token/ }).click()
+    const picture = cover.getByRole('img')
+    await picture.waitFor({ timeout: 60_000 })
+    await cover.getByRole('button', { name: 'Version 2' }).waitFor()
+    await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalHeight / image.naturalWidth)).toBeCloseTo(16 / 9, 1)
+    expect(faults).toEqual([])
+  }, 120_000)
+
+  it('whoever left and comes back finds it as it stands; the gallery fetches small copies only', async () => {
+    const fetched: string[] = []
+    await page.goto(`${demo.url}/images`)
+    await page.getByRole('link', { name: 'Linen bag' }).first().waitFor()
+    await expect.poll(() => page.locator('article img').first().getAttribute('src'), { timeout: 20_000 }).toMatch(/-480[^/]*\.webp/)
+    page.on('request', (request) => request.resourceType() === 'image' && fetched.push(request.url()))
+    await page.goto(`${demo.url}/images/gallery`)
+    await page.getByRole('button', { name: /^Open: Cover: Linen bag/ }).click()
+    expect(fetched.length).toBeGreaterThan(0)
+    expect(fetched.filter((url) => url.includes('/generated-images/') && !/-480[^/]*\.webp/.test(url)).length).toBeLessThanOrEqual(1)
+    const download = page.waitForEvent('download')
+    await page.getByRole('dialog').getByRole('link', { name: /^Download/ }).click()
+    expect((await download).suggestedFilename()).toMatch(/^Linen-bag-Cover\.png$/)
+    expect(faults).toEqual([])
+  }, 60_000)
+})
+
+const balance = (page: Page): Promise<{ available: number; held: number }> => page.evaluate(async () => (await fetch('/api/balance')).json() as any)

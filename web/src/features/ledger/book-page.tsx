@@ -1,0 +1,153 @@
+import { Link } from '@tanstack/react-router'
+import { useState, type FormEvent } from 'react'
+import { serverNow } from '../../app/api.ts'
+import { NotFound } from '../../app/dead-ends.tsx'
+import { problemText } from '../../app/problem-text.ts'
+import { isOperator, useUser } from '../../app/session.ts'
+import { momentText } from '../../app/time.ts'
+import { useI18n } from '../../i18n/i18n.tsx'
+import { Button } from '../../ui/button.tsx'
+import { Skeleton } from '../../ui/empty.tsx'
+import { Field } from '../../ui/field.tsx'
+import { Notice } from '../../ui/notice.tsx'
+import { kindText, signOf } from '../wallet/entry-text.ts'
+import { KINDS, NO_SEARCH, useMovements, type Movement, type Search } from './book.ts'
+import { HealthCard } from './health-card.tsx'
+import { PricesEditor } from './prices-editor.tsx'
+
+/** For operators: everybody's movements, the prices, and whether the sums are right. */
+export function BookPage() {
+  const { t } = useI18n()
+  const user = useUser()
+  if (user && !isOperator(user)) return <NotFound />
+  return (
+    <>
+      <h1 className="text-2xl font-semibold tracking-tight">{t('book.title')}</h1>
+      <p className="mt-1 mb-5 max-w-2xl text-sm text-soft">{t('book.lead')}</p>
+      <div className="grid items-start gap-4 sm:gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,24rem)]">
+        <Explorer enabled={isOperator(user)} />
+        <div className="grid gap-4 sm:gap-5 max-lg:order-first">
+          <HealthCard />
+          <PricesEditor />
+        </div>
+      </div>
+    </>
+  )
+}
+
+function Explorer({ enabled }: { enabled: boolean }) {
+  const i18n = useI18n()
+  const { t } = i18n
+  const [search, setSearch] = useState<Search>(NO_SEARCH)
+  const [form, setForm] = useState<Search>(NO_SEARCH)
+  const movements = useMovements(search, enabled)
+  const items = movements.data?.pages.flatMap((page) => page.items) ?? []
+  const look = (more: Partial<Search>) => {
+    const next = { ...form, ...more }
+    setForm(next)
+    setSearch(next)
+  }
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    setSearch(form)
+  }
+  const input = (name: 'userId' | 'generationId' | 'from' | 'to', label: string, type = 'text') => (
+    <Field label={label}>
+      {(wire) => (
+        <input {...wire} type={type} spellCheck={false} value={form[name]} onChange={(event) => setForm({ ...form, [name]: event.target.value })} className="field" />
+      )}
+    </Field>
+  )
+  return (
+    <section className="sheet p-5" aria-labelledby="search">
+      <h2 id="search" className="mb-3 text-sm font-semibold">
+        {t('book.search')}
+      </h2>
+      <form onSubmit={submit} className="grid gap-3 sm:grid-cols-2" noValidate role="search">
+        {input('userId', t('book.user'))}
+        {input('generationId', t('book.generation'))}
+        {input('from', t('book.from'), 'datetime-local')}
+        {input('to', t('book.to'), 'datetime-local')}
+        <Field label={t('book.kind')}>
+          {(wire) => (
+            <select {...wire} value={form.kind} onChange={(event) => setForm({ ...form, kind: event.target.value })} className="field">
+              <option value="">{t('book.anyKind')}</option>
+              {KINDS.map((kind) => (
+                <option key={kind} value={kind}>
+                  {kindText(kind, t)}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <div className="flex items-end justify-end gap-2">
+          <Button look="quiet" onClick={() => look(NO_SEARCH)}>
+            {t('book.clear')}
+          </Button>
+          <Button type="submit" look="primary">
+            {t('book.search')}
+          </Button>
+        </div>
+      </form>
+      <div className="mt-4 border-t border-line pt-1" aria-busy={movements.isFetching}>
+        {movements.isPending && <Skeleton className="mt-3 h-48" />}
+        {movements.isError && items.length === 0 && (
+          <Notice tone="danger" live className="mt-3">
+            {problemText(movements.error, i18n)}
+          </Notice>
+        )}
+        {movements.isSuccess && items.length === 0 && <p className="py-4 text-sm text-soft">{t('book.nothing')}</p>}
+        <ul className="divide-y divide-line">
+          {items.map((one) => (
+            <MovementRow key={one.id} movement={one} onLook={look} />
+          ))}
+        </ul>
+      </div>
+      {movements.hasNextPage && (
+        <div className="mt-4 flex justify-center">
+          <Button disabled={movements.isFetchingNextPage} onClick={() => void movements.fetchNextPage()}>
+            {t('action.more')}
+          </Button>
+        </div>
+      )}
+    </section>
+  )
+}
+
+function MovementRow({ movement, onLook }: { movement: Movement; onLook: (more: Partial<Search>) => void }) {
+  const { t, language } = useI18n()
+  const sign = signOf(movement.kind)
+  const link = 'inline-flex min-h-6 items-center font-mono underline underline-offset-2 hover:text-ink'
+  return (
+    <li className="flex items-start justify-between gap-4 py-2.5 text-sm">
+      <div className="min-w-0">
+        <p className="font-medium">
+          {kindText(movement.kind, t)} <span className="font-normal text-soft">· {movement.reason}</span>
+        </p>
+        <p className="flex flex-wrap gap-x-3 text-xs text-soft">
+          <button type="button" className={link} onClick={() => onLook({ userId: movement.userId })}>
+            <span className="sr-only">{t('book.user')}: </span>
+            {movement.subject ?? movement.userId}
+          </button>
+          {movement.generationId && (
+            <Link to="/generations/$id" params={{ id: movement.generationId }} className={link}>
+              <span className="sr-only">{t('book.generation')}: </span>
+              {movement.generationId.slice(0, 8)}
+              {movement.itemIndex !== null && ` #${movement.itemIndex + 1}`}
+            </Link>
+          )}
+          {movement.actor !== 'reprise' && <span className="inline-flex min-h-6 items-center">{t('book.by', { actor: movement.actor })}</span>}
+        </p>
+      </div>
+      <div className="num shrink-0 text-right">
+        <p className={`font-medium ${sign > 0 ? 'text-accent' : sign === 0 ? 'text-soft' : ''}`}>
+          {sign > 0 ? '+' : sign < 0 ? '−' : ''}
+          {new Intl.NumberFormat(language).format(movement.amount)}
+        </p>
+        <time dateTime={movement.at} className="text-xs text-soft">
+          {momentText(movement.at, language, serverNow())}
+        </time>
+      </div>
+    </li>
+  )
+}

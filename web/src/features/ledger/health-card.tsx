@@ -1,0 +1,73 @@
+import { CircleCheck, CircleDashed, CircleX } from 'lucide-react'
+import { serverNow } from '../../app/api.ts'
+import { problemText } from '../../app/problem-text.ts'
+import { momentText } from '../../app/time.ts'
+import { useI18n } from '../../i18n/i18n.tsx'
+import { Button } from '../../ui/button.tsx'
+import { Skeleton } from '../../ui/empty.tsx'
+import { Notice } from '../../ui/notice.tsx'
+import { useCheckNow, useHealth, type Health } from './book.ts'
+
+/** Whether the promises about tokens are kept, by the daily look or one made now. */
+export function HealthCard() {
+  const i18n = useI18n()
+  const { t } = i18n
+  const health = useHealth(true)
+  const check = useCheckNow()
+  return (
+    <section className="sheet p-5" aria-labelledby="health">
+      <h2 id="health" className="mb-3 text-sm font-semibold">
+        {t('book.health')}
+      </h2>
+      {health.isPending && <Skeleton className="h-24" />}
+      {health.isError && !health.data && <Notice tone="danger">{problemText(health.error, i18n)}</Notice>}
+      {health.data && <Finding health={health.data} />}
+      {check.isError && (
+        <Notice tone="danger" live className="mt-3">
+          {problemText(check.error, i18n)}
+        </Notice>
+      )}
+      <Button className="mt-4" aria-disabled={check.isPending} onClick={() => !check.isPending && check.mutate()}>
+        {t('book.check')}
+      </Button>
+    </section>
+  )
+}
+
+function Finding({ health: { last, failure, nextAt } }: { health: Health }) {
+  const { t, language } = useI18n()
+  const moment = (at: string) => momentText(at, language, serverNow())
+  return (
+    <div className="grid gap-3 text-sm">
+      <p role="status" className={`flex items-start gap-2 font-medium ${last && last.found > 0 ? 'text-danger' : ''}`}>
+        {!last && <CircleDashed size={18} className="mt-0.5 shrink-0 text-soft" aria-hidden />}
+        {last && last.found === 0 && <CircleCheck size={18} className="mt-0.5 shrink-0 text-accent" aria-hidden />}
+        {last && last.found > 0 && <CircleX size={18} className="mt-0.5 shrink-0" aria-hidden />}
+        {!last ? t('book.never') : last.found === 0 ? t('book.sound') : t('book.broken', { n: last.found })}
+      </p>
+      {last && last.found > 0 && (
+        <ul className="max-h-60 overflow-y-auto border-y border-line font-mono text-xs">
+          {last.violations.map((one, place) => (
+            <li key={place} className="py-1.5 break-words">
+              {one.promise} · {one.userId}
+              {one.generationId && ` · ${one.generationId}`}
+            </li>
+          ))}
+        </ul>
+      )}
+      {failure && <Notice tone="warn">{t('book.failed', { time: moment(failure.at), error: failure.error })}</Notice>}
+      <dl className="num flex flex-wrap gap-x-6 gap-y-1">
+        {last && (
+          <div>
+            <dt className="text-xs text-soft">{t('book.last')}</dt>
+            <dd>{moment(last.at)}</dd>
+          </div>
+        )}
+        <div>
+          <dt className="text-xs text-soft">{t('book.next')}</dt>
+          <dd>{moment(nextAt)}</dd>
+        </div>
+      </dl>
+    </div>
+  )
+}
