@@ -75,6 +75,11 @@ describe('product pictures, in a real browser', () => {
     expect((await download).suggestedFilename()).toMatch(/^Linen-bag-Cover\.png$/)
     expect(faults).toEqual([])
   }, 60_000)
+
+  it('cards do not crowd the page of songs', async () => {
+    await page.goto(demo.url)
+    await page.getByText('Nothing yet: a rest of one bar').waitFor()
+  }, 30_000)
 })
 
 const balance = (page: Page): Promise<{ available: number; held: number }> => page.evaluate(async () => (await fetch('/api/balance')).json() as any)
