@@ -12,7 +12,7 @@ const cli = (args: string[], env: Record<string, string>) => new Promise<{ code:
     done({ code: error ? Number(error.code) : 0, out, err }))
 })
 
-describe("stuck jobs of somebody else's database", () => {
+describe("stuck jobs of somebody else's database", { timeout: 90_000 }, () => {
   let theirs: TestDatabase
   const users = Array.from({ length: 5 }, () => randomUUID())
   let jobs: StuckJob[]

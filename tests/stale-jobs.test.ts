@@ -21,7 +21,7 @@ const cli = (args: string[], env: Record<string, string>) => new Promise<{ code:
     done({ code: error ? Number(error.code) : 0, out, err }))
 })
 
-describe('stuck jobs of our own tables', () => {
+describe('stuck jobs of our own tables', { timeout: 90_000 }, () => {
   let reprise: Harness
   let users: TestUser[]
   beforeAll(async () => {
