@@ -74,7 +74,7 @@ const list = createRoute({
   method: 'get', path: '/api/generations', tags: ['Generations'], summary: 'My generations, newest first',
   request: {
     query: pageQuery.extend({
-      exceptOrigin: z.string().min(1).max(40).optional().openapi({ description: 'Leaves out what was asked for there', example: 'image-jobs' }),
+      exceptOrigin: z.string().regex(/^[a-z-]{1,40}$/).optional().openapi({ description: 'Leaves out what was asked for there', example: 'image-jobs' }),
     }),
   },
   responses: { 200: jsonResponse(pageOf(generationSchema), 'A page'), ...problemResponses('unauthorized', 'validation_failed') },
