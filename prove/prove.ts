@@ -5,6 +5,7 @@ import { chaos, SCENARIO_NAMES } from './chaos.ts'
 import { crashPoints, type CrashReport } from './crash-points.ts'
 import type { SongProvider } from './fleet.ts'
 import { fuzzedCallbacks, hostileAddresses } from './hostile.ts'
+import { imagesUnderKills } from './images.ts'
 import { thirtyDays } from './thirty-days.ts'
 
 /**
@@ -53,6 +54,11 @@ const PROOFS: Record<string, () => Promise<string[]>> = {
     const { failures, effects, leftovers, ...figures } = await fuzzedCallbacks({ seed, count: count(10_000, 100_000), say })
     say(`    ${JSON.stringify({ ...figures, failures: failures.length, effects: effects.length })}`)
     return [...(canaryHits ? [`${canaryHits} canary hits`] : []), ...notRefused, ...failures, ...effects, ...left(leftovers)]
+  },
+  async images() {
+    const { broken, leftovers, ...figures } = await imagesUnderKills({ seed, jobs: count(50, 1_000), withinMs: full ? 3_600_000 : 600_000, say })
+    say(`    ${JSON.stringify({ ...figures, broken: broken.length })}`)
+    return [...broken, ...left(leftovers)]
   },
   async 'thirty-days'() {
     const { broken, ...figures } = await thirtyDays({ seed, tracks: count(1_000, 1_000), say })

@@ -272,13 +272,26 @@ describe('image jobs', () => {
     expect(await violations()).toEqual([])
   })
 
+  it('when Reprise moves to another address, pictures in columns move along', async () => {
+    const { body } = await create(bodyOf({ selectedCards: [0] }))
+    await ended(body.jobId, ({ cards }) => cards[0].thumbnailUrl !== null)
+    const urls = async () => (await reprise.database.db.query<any>('select image_url, thumbnail_url from generation_tasks where job_id = $1', [body.jobId])).rows[0]
+    const before = await urls()
+    await reprise.wired.rememberBase('https://pictures.example')
+    const moved = await urls()
+    expect([moved.image_url, moved.thumbnail_url]).toEqual([before.image_url, before.thumbnail_url].map((url) => url.replace(reprise.url, 'https://pictures.example')))
+    await reprise.wired.rememberBase(reprise.url)
+    expect(await urls()).toEqual(before)
+  })
+
   it('a picture that comes after its deadline is a gift: shown, and its card and job stay as they ended', async () => {
     const before = await balance()
-    provider.next({ delayMs: 2_500, json: { mime: 'image/png', base64: picture } })
+    provider.next({ delayMs: 6_000, json: { mime: 'image/png', base64: picture } })
     const { body } = await create(bodyOf({ selectedCards: [5] }))
     await ended(body.jobId, ({ cards }) => cards[0].status === 'processing')
     try {
       await reprise.wired.db.setClockOffset(601_000)
+      reprise.wired.engine.waker.wake(['attend'])
       const late = await ended(body.jobId)
       expect(late).toMatchObject({ status: 'failed', cards: [{ status: 'failed', imageUrl: null, tokens: { released: 1 } }] })
       const gift = await ended(body.jobId, ({ cards }) => cards[0].imageUrl !== null)

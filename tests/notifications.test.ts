@@ -1,4 +1,7 @@
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createProviderFetch } from '../server/src/providers/provider-fetch.ts'
+import { createSyncBytes, startSyncBytes } from '../server/src/providers/testing/sync-bytes.ts'
 import { startHarness, type Harness, type TestUser } from './harness.ts'
 
 const song = { provider: 'suno', kind: 'song', prompt: 'a song to be told of' }
@@ -176,4 +179,52 @@ describe('notices', () => {
       close: () => leaving.abort(),
     }
   }
+})
+
+describe('notices of image jobs', () => {
+  let reprise: Harness
+  let provider: Awaited<ReturnType<typeof startSyncBytes>>
+  let user: TestUser
+  let photo: string
+  const http = createProviderFetch()
+  const refusal = { status: 400, json: { error: 'no' } }
+
+  beforeAll(async () => {
+    provider = await startSyncBytes()
+    reprise = await startHarness({
+      sunoKey: null, imageProvider: 'sync-bytes', providers: [createSyncBytes({ apiKey: 'a-key', baseUrl: provider.url, fetch: http.fetch, timeScale: 1 / 200 })],
+      providerBases: { 'sync-bytes': provider.url },
+    })
+    user = await reprise.user('who sells lamps')
+    await reprise.call('PUT', '/api/notification-settings', { token: user.token, body: { kinds: ALL_ON, language: 'en', lowBalance: 0 } })
+    const bytes = await sharp({ create: { width: 60, height: 80, channels: 3, background: '#a33' } }).png().toBuffer()
+    provider.usually({ json: { mime: 'image/png', base64: bytes.toString('base64') } })
+    const uploaded = await fetch(`${reprise.url}/api/uploads/images`, { method: 'POST', headers: { authorization: `Bearer ${user.token}`, 'content-type': 'image/png' }, body: bytes as BodyInit })
+    photo = ((await uploaded.json()) as { url: string }).url
+  })
+  afterAll(async () => {
+    await reprise.close()
+    await Promise.all([provider.close(), http.close()])
+  })
+
+  async function made(productName: string, selectedCards: number[]) {
+    const { body } = await reprise.call('POST', '/functions/v1/create-generation-job-banana', {
+      token: user.token, body: { productName, productImages: [{ url: photo, name: 'lamp.png', type: 'product' }], selectedCards },
+    })
+    const told = async () => (await reprise.call('GET', '/api/notifications', { token: user.token })).body.items.filter((one: any) => one.link === `/images/${body.jobId}`)
+    await expect.poll(async () => (await told()).length, { timeout: 15_000 }).toBe(2)
+    return told()
+  }
+
+  it('a job is told as one thing: that it began and how it ended, with the tokens that came back', async () => {
+    const started = { kind: 'started', type: 'info', title: 'Under way', message: 'The pictures of “Lamp” are being made.' }
+    expect(await made('Lamp', [0, 1])).toMatchObject([{ kind: 'done', type: 'success', title: 'Ready', message: 'All pictures of “Lamp” are saved (2).' }, started])
+    provider.next(refusal)
+    expect(await made('Lamp', [0, 1, 2])).toMatchObject([
+      { kind: 'partly_done', type: 'warning', title: 'Partly ready', message: '“Lamp”: 2 of 3 are ready, the others could not be made. Tokens returned: 1.' }, started,
+    ])
+    provider.next(refusal)
+    expect(await made('Lamp', [3])).toMatchObject([{ kind: 'failed', type: 'error', title: 'It did not work', message: '“Lamp”: it could not be made. Tokens returned: 1.' }, started])
+    expect((await reprise.call('GET', '/api/notifications?limit=100', { token: user.token })).body.items).toHaveLength(6)
+  })
 })

@@ -37,6 +37,13 @@ describe('product pictures, in a real browser', () => {
     await page.getByText('“fake.png” is not a JPG, PNG or WebP picture.').waitFor()
     await page.getByRole('button', { name: 'Remove fake.png' }).click()
     await page.getByText('3 tokens for 3 pictures').waitFor()
+    // Pasted, dropped, and one more than there is room for.
+    await give(page, 'paste', photo.buffer, 'pasted.jpg')
+    await give(page, 'drop', photo.buffer, 'dropped.jpg')
+    await page.getByRole('button', { name: 'Remove dropped.jpg' }).waitFor()
+    await give(page, 'paste', photo.buffer, 'late.jpg')
+    await page.getByText('No room left for: late.jpg.').waitFor()
+    for (const name of ['pasted.jpg', 'dropped.jpg']) await page.getByRole('button', { name: `Remove ${name}` }).click()
     expect(await balance(page)).toMatchObject({ held: 0 })
   }, 60_000)
 
@@ -75,6 +82,21 @@ describe('product pictures, in a real browser', () => {
     expect((await download).suggestedFilename()).toMatch(/^Linen-bag-Cover\.png$/)
     expect(faults).toEqual([])
   }, 60_000)
+
+  it('cards do not crowd the page of songs', async () => {
+    await page.goto(demo.url)
+    await page.getByText('Nothing yet: a rest of one bar').waitFor()
+  }, 30_000)
 })
+
+/** Hands a file to the page as the clipboard or a drag would. */
+const give = (page: Page, how: 'paste' | 'drop', bytes: Buffer, name: string) =>
+  page.evaluate(({ how, bytes, name }) => {
+    const data = new DataTransfer()
+    data.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/jpeg' }))
+    const zone = document.querySelector('[data-pictures=photos] > div:nth-child(2)')!
+    if (how === 'drop') zone.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }))
+    else document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))
+  }, { how, bytes: [...bytes], name })
 
 const balance = (page: Page): Promise<{ available: number; held: number }> => page.evaluate(async () => (await fetch('/api/balance')).json() as any)

@@ -47,10 +47,10 @@ export async function cleanPicture(path: string): Promise<CleanPicture> {
   }
 }
 
-/** A small WebP for lists, 480 pixels wide at most. Throws BadFile when the picture cannot be read. */
-export async function thumbnailOf(path: string): Promise<Buffer> {
+/** A small WebP for lists, 480 pixels wide at most; of a file or of bytes. Throws BadFile when the picture cannot be read. */
+export async function thumbnailOf(picture: string | Uint8Array): Promise<Buffer> {
   try {
-    return await sharp(path, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true }).timeout({ seconds: DECODING_SEC })
+    return await sharp(picture, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true }).timeout({ seconds: DECODING_SEC })
       .autoOrient().resize({ width: THUMBNAIL_WIDTH, withoutEnlargement: true }).webp({ quality: 76 }).toBuffer()
   } catch (error) {
     throw new BadFile('undecodable', (error as Error).message.slice(0, 200))

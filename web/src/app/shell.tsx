@@ -68,10 +68,10 @@ export function Shell() {
         {t('app.skip')}
       </a>
       <header className="sticky top-0 z-20 border-b border-line bg-paper/90 backdrop-blur">
-        <div className="mx-auto flex h-14 max-w-6xl items-center gap-1 px-4 sm:gap-2 sm:px-5">
+        <div className="mx-auto flex h-14 max-w-6xl items-center gap-1 px-4 whitespace-nowrap sm:gap-2 sm:px-5">
           <Link to="/" className="-ml-1 flex items-center gap-2 rounded-lg px-1 py-1 text-lg font-semibold tracking-tight">
             <RepeatSign className="h-6 text-accent" />
-            Reprise
+            <span className="max-[420px]:sr-only">Reprise</span>
           </Link>
           <DemoBadge />
           {inside && <Places className="ml-4 hidden items-center gap-0.5 md:flex" />}

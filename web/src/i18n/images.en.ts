@@ -30,7 +30,7 @@ export const imagesEn = {
   'images.tooLarge': '“{name}” is too large: {size}, and {mb} MB is the most.',
   'images.tooLargePlain': '“{name}” is too large: {mb} MB is the most.',
   'images.emptyFile': '“{name}” is empty.',
-  'images.tooMany': 'There is room for {n}. Left out: {names}.',
+  'images.tooMany': 'No room left for: {names}.',
   'images.tooManyPixels': '“{name}” has too many pixels: 50 million at most.',
   'images.unreadable': '“{name}” is damaged or not a picture.',
   'images.needPhoto': 'Add at least one photo of the product.',

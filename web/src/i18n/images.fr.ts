@@ -31,7 +31,7 @@ export const imagesFr: Record<keyof typeof imagesEn, string> = {
   'images.tooLarge': '« {name} » est trop lourd : {size}, et {mb} Mo est le maximum.',
   'images.tooLargePlain': '« {name} » est trop lourd : {mb} Mo est le maximum.',
   'images.emptyFile': '« {name} » est vide.',
-  'images.tooMany': 'Il y a de la place pour {n}. Laissés de côté : {names}.',
+  'images.tooMany': 'Plus de place pour : {names}.',
   'images.tooManyPixels': '« {name} » a trop de pixels : 50 millions au plus.',
   'images.unreadable': '« {name} » est abîmé ou n’est pas une image.',
   'images.needPhoto': 'Ajoutez au moins une photo du produit.',

@@ -31,7 +31,7 @@ export const imagesRu: Record<keyof typeof imagesEn, string> = {
   'images.tooLarge': '«{name}» слишком большой: {size}, а можно не больше {mb} МБ.',
   'images.tooLargePlain': '«{name}» слишком большой: можно не больше {mb} МБ.',
   'images.emptyFile': '«{name}» пуст.',
-  'images.tooMany': 'Помещается {n}. Не вошли: {names}.',
+  'images.tooMany': 'Не поместилось: {names}.',
   'images.tooManyPixels': 'В «{name}» слишком много пикселей: можно до 50 миллионов.',
   'images.unreadable': '«{name}» повреждён, или это не картинка.',
   'images.needPhoto': 'Добавьте хотя бы одно фото товара.',

@@ -39,7 +39,7 @@ export function Menu(props: { label: string; button: ReactNode; align?: 'left' |
       {open && (
         <div
           className={
-            'absolute z-30 mt-2 rounded-xl border border-line bg-sheet p-3 text-left font-normal normal-case shadow-lift ' +
+            'absolute z-30 mt-2 whitespace-normal rounded-xl border border-line bg-sheet p-3 text-left font-normal normal-case shadow-lift ' +
             // On a phone a wide one goes from edge to edge of the frame that it is in.
             (props.wide ? 'max-sm:fixed max-sm:inset-x-3 max-sm:top-14 max-sm:mt-0 sm:w-96 ' : 'w-64 ') +
             (props.align === 'left' ? 'left-0' : 'right-0')

@@ -25,12 +25,12 @@ export async function findGeneration(db: Queryable, id: string, userId: string |
   return rows[0] ?? null
 }
 
-/** Newest first, after the keyset `[createdAt, id]` of the page before. */
-export async function listGenerations(db: Queryable, userId: string, limit: number, after: [string, string] | undefined): Promise<Row[]> {
+/** Newest first, after the keyset `[createdAt, id]` of the page before, without those of the origin `except`. */
+export async function listGenerations(db: Queryable, userId: string, limit: number, after: [string, string] | undefined, except?: string): Promise<Row[]> {
   const { rows } = await db.query<Row>({
-    name: after ? 'list_generations_after' : 'list_generations',
-    text: `${SELECT} where g.user_id = $1 ${after ? 'and (g.created_at, g.id) < ($3::timestamptz, $4::uuid)' : ''} order by g.created_at desc, g.id desc limit $2`,
-    values: [userId, limit, ...(after ?? [])],
+    name: `list_generations${after ? '_after' : ''}`,
+    text: `${SELECT} where g.user_id = $1 and ($3::text is null or g.origin <> $3) ${after ? 'and (g.created_at, g.id) < ($4::timestamptz, $5::uuid)' : ''} order by g.created_at desc, g.id desc limit $2`,
+    values: [userId, limit, except ?? null, ...(after ?? [])],
   })
   return rows
 }

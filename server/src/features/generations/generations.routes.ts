@@ -71,7 +71,12 @@ const create = createRoute({
   responses: { 202: jsonResponse(acceptedSchema, 'Accepted'), ...problemResponses(...PAID) },
 })
 const list = createRoute({
-  method: 'get', path: '/api/generations', tags: ['Generations'], summary: 'My generations, newest first', request: { query: pageQuery },
+  method: 'get', path: '/api/generations', tags: ['Generations'], summary: 'My generations, newest first',
+  request: {
+    query: pageQuery.extend({
+      exceptOrigin: z.string().regex(/^[a-z-]{1,40}$/).optional().openapi({ description: 'Leaves out what was asked for there', example: 'image-jobs' }),
+    }),
+  },
   responses: { 200: jsonResponse(pageOf(generationSchema), 'A page'), ...problemResponses('unauthorized', 'validation_failed') },
 })
 const read = createRoute({
@@ -144,10 +149,10 @@ export function generationsRoutes({ db, store, accept, tracksOf, fileUrl, healFi
 
   app.openapi(list, async (c) => {
     const { userId } = requireUser(c)
-    const { limit, cursor } = c.req.valid('query')
+    const { limit, cursor, exceptOrigin } = c.req.valid('query')
     const after = decodeCursor(afterSchema, cursor)
     const { rows, items } = await atOnce(async (tx) => {
-      const rows = await listGenerations(tx, userId, limit + 1, after)
+      const rows = await listGenerations(tx, userId, limit + 1, after, exceptOrigin)
       const page = rows.slice(0, limit)
       const tracks = await tracksOf(page.map((row) => row.id), tx)
       return { rows, items: page.map((row) => generationView(row, tracks.get(row.id) ?? [], fileUrl, c.get('language'))) }

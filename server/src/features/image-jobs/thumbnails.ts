@@ -14,10 +14,12 @@ interface Deps {
   logger: Logger
 }
 
-interface Large { id: string; userId: string; path: string; imageUrl: string; blobKey: string; bytes: number }
+interface Large { id: string; userId: string; path: string; imageUrl: string; blobKey: string }
 
-const AT_ONCE = 10
-const MOST_BYTES = 50 * 2 ** 20
+const PER_ROUND = 12
+/** Pictures in memory at once; each has 20 MB at most. */
+const AT_ONCE = 3
+const MOST_BYTES = 20 * 2 ** 20
 
 /**
  * Small copies of stored pictures, for lists. Side work: nothing waits for it, and whatever a crash leaves undone is found
@@ -26,11 +28,12 @@ const MOST_BYTES = 50 * 2 ** 20
 export function createThumbnails({ db, schema, blobs, urlOf, logger }: Deps) {
   const tasks = `"${schema}".generation_tasks`
 
-  async function make({ id, userId, path, imageUrl, blobKey, bytes: size }: Large): Promise<void> {
+  async function make({ id, userId, path, imageUrl, blobKey }: Large): Promise<void> {
     const stream = await blobs.get(blobKey)
     if (!stream) throw new BadFile('empty', 'the picture is not in our storage')
-    const received = await blobs.stage(stream, { maxBytes: Math.max(size, MOST_BYTES) })
-    const bytes = await thumbnailOf(received.path).finally(() => received.discard())
+    const chunks: Uint8Array[] = []
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) chunks.push(chunk)
+    const bytes = await thumbnailOf(Buffer.concat(chunks))
     const staged = await blobs.stage(one(bytes), { maxBytes: MOST_BYTES })
     const { sha256, bytes: length } = staged
     const mime = 'image/webp'
@@ -45,22 +48,27 @@ export function createThumbnails({ db, schema, blobs, urlOf, logger }: Deps) {
   const write = (id: string, url: string, imageUrl: string) =>
     db.query(`update ${tasks} set thumbnail_url = $2 where id = $1 and thumbnail_url is null and image_url = $3`, [id, url, imageUrl])
 
+  async function makeOrGiveUp(large: Large): Promise<void> {
+    try {
+      await make(large)
+    } catch (error) {
+      if (!(error instanceof BadFile)) throw error
+      // It will not become readable by trying again: the list shows the picture itself.
+      logger.warn({ err: error, taskId: large.id }, 'no small copy can be made of a picture')
+      await write(large.id, large.imageUrl, large.imageUrl)
+    }
+  }
+
   return async function round(): Promise<'more' | 'done'> {
     const { rows } = await db.query<Large>(
-      `select t.id, f.user_id as "userId", f.path, f.blob_key as "blobKey", f.bytes, t.image_url as "imageUrl"
+      `select t.id, f.user_id as "userId", f.path, f.blob_key as "blobKey", t.image_url as "imageUrl"
        from ${tasks} t join reprise.files f on f.bucket = $1 and f.path = t.storage_path
-       where t.storage_path is not null and t.thumbnail_url is null and t.generation_id is not null limit $2`, [PICTURES, AT_ONCE])
-    for (const large of rows) {
-      try {
-        await make(large)
-      } catch (error) {
-        if (!(error instanceof BadFile)) throw error
-        // It will not become readable by trying again: the list shows the picture itself.
-        logger.warn({ err: error, taskId: large.id }, 'no small copy can be made of a picture')
-        await write(large.id, large.imageUrl, large.imageUrl)
-      }
-    }
-    return rows.length === AT_ONCE ? 'more' : 'done'
+       where t.storage_path is not null and t.thumbnail_url is null and t.generation_id is not null limit $2`, [PICTURES, PER_ROUND])
+    const left = [...rows]
+    await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+      for (let large = left.pop(); large; large = left.pop()) await makeOrGiveUp(large)
+    }))
+    return rows.length === PER_ROUND ? 'more' : 'done'
   }
 }
 

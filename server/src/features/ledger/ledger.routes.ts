@@ -4,7 +4,7 @@ import { withEtag } from '../../http-kit/etag.ts'
 import { createRouter, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
 import { decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError, ERRORS, type ErrorCode } from '../../kernel/errors.ts'
-import { label } from '../../texts/texts.ts'
+import { label, type Language } from '../../texts/texts.ts'
 import type { Ledger } from './ledger.ts'
 
 export const balanceSchema = z.object({
@@ -24,6 +24,7 @@ const getLedger = createRoute({
     200: jsonResponse(pageOf(z.object({
       id: z.int(), at: z.iso.datetime(), kind: z.enum(['signup', 'grant', 'hold', 'capture', 'release', 'adjustment']),
       amount: z.int(), generationId: z.string().nullable(), itemIndex: z.int().nullable(), reason: z.string(),
+      text: z.string().nullable().openapi({ description: "The reason in the user's language, when it is an error code" }),
     })), 'A page'),
     ...problemResponses('unauthorized', 'validation_failed'),
   },
@@ -46,6 +47,9 @@ const getReceipt = createRoute({
   },
 })
 
+/** Why tokens came back, when it was an error; only our own codes have words. */
+const inWords = (language: Language, reason: string | null): string | null => (reason !== null && Object.hasOwn(ERRORS, reason) ? label(language, reason as ErrorCode) : null)
+
 export function ledgerRoutes({ ledger }: { ledger: Ledger }): App {
   const app = createRouter()
 
@@ -55,7 +59,7 @@ export function ledgerRoutes({ ledger }: { ledger: Ledger }): App {
     const { userId } = requireUser(c)
     const { limit, cursor } = c.req.valid('query')
     const rows = await ledger.transfers(userId, limit + 1, decodeCursor(z.int(), cursor) ?? null)
-    const items = rows.slice(0, limit).map((row) => ({ ...row, at: row.at.toISOString() }))
+    const items = rows.slice(0, limit).map((row) => ({ ...row, at: row.at.toISOString(), text: inWords(c.get('language'), row.reason) }))
     return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor(items.at(-1)!.id) : null })
   })
 
@@ -63,7 +67,7 @@ export function ledgerRoutes({ ledger }: { ledger: Ledger }): App {
     const { userId, operator } = requireUser(c)
     const receipt = await ledger.receipt(c.req.valid('param').generationId, operator ? null : userId)
     if (!receipt) throw new AppError('not_found')
-    const items = receipt.items.map((item) => ({ ...item, text: item.reason && item.reason in ERRORS ? label(c.get('language'), item.reason as ErrorCode) : null }))
+    const items = receipt.items.map((item) => ({ ...item, text: inWords(c.get('language'), item.reason) }))
     return withEtag(c, { ...receipt, at: receipt.at.toISOString(), items })
   })
 

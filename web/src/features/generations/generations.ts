@@ -71,13 +71,14 @@ export const wishesIn = (generation: Generation): Wishes => generation.request ?
 export const titleOf = (generation: Generation, untitled: string) =>
   generation.title || generation.tracks?.find((track) => track.title)?.title || generation.prompt || untitled
 
+/** The cards of image jobs have pages of their own. */
 export function useGenerations() {
   const interval = usePollInterval()
   return useInfiniteQuery({
     queryKey: ['generations'],
     initialPageParam: '',
     queryFn: ({ pageParam }) =>
-      api<Page<Generation>>(`/api/generations?limit=10${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
+      api<Page<Generation>>(`/api/generations?limit=10&exceptOrigin=image-jobs${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
     getNextPageParam: (page) => page.nextCursor || undefined,
     refetchInterval: (query) => interval(query.state.data?.pages.some((page) => page.items.some(isOpen)) ?? false),
   })

@@ -57,6 +57,8 @@ export function ImageComposer() {
   }
   const remove = (key: string) => {
     setRefused({ photos: [], reference: [] })
+    const gone = [...draft.photos, draft.reference].find((picture) => picture?.key === key)
+    if (gone?.preview) URL.revokeObjectURL(gone.preview)
     changeDraft((before) => ({
       ...before, photos: before.photos.filter((photo) => photo.key !== key), reference: before.reference?.key === key ? null : before.reference,
     }))

@@ -92,7 +92,7 @@ describe('files that somebody drops', () => {
   it('what has no room is named, nothing is dropped silently', () => {
     const { taken, refused } = sortFiles([file('a'), file('b'), file('c')], 1)
     expect(taken).toHaveLength(1)
-    expect(refused).toEqual([{ rule: 'tooMany', room: 1, names: ['b', 'c'] }])
+    expect(refused).toEqual([{ rule: 'tooMany', names: ['b', 'c'] }])
   })
 })
 

@@ -138,7 +138,7 @@ function Preview(props: { picture: Picture; onRemove: (key: string) => void; onR
 }
 
 function refusalText(refusal: Refusal, { t, language }: I18n): string {
-  if (refusal.rule === 'tooMany') return t('images.tooMany', { n: refusal.room, names: refusal.names.join(', ') })
+  if (refusal.rule === 'tooMany') return t('images.tooMany', { names: refusal.names.join(', ') })
   const { name, bytes } = refusal
   if (refusal.rule === 'tooLarge') return t('images.tooLarge', { name, size: bytesText(bytes, language), mb: MOST_MB })
   return t(refusal.rule === 'emptyFile' ? 'images.emptyFile' : 'images.wrongType', { name })

@@ -3,7 +3,7 @@ export const TYPES = ['image/jpeg', 'image/png', 'image/webp']
 export const MOST_BYTES = 15 * 2 ** 20
 export const MOST_MB = 15
 
-export type Refusal = { rule: 'wrongType' | 'tooLarge' | 'emptyFile'; name: string; bytes: number } | { rule: 'tooMany'; room: number; names: string[] }
+export type Refusal = { rule: 'wrongType' | 'tooLarge' | 'emptyFile'; name: string; bytes: number } | { rule: 'tooMany'; names: string[] }
 
 type FileLike = Pick<File, 'name' | 'type' | 'size'>
 
@@ -16,6 +16,6 @@ export function sortFiles<F extends FileLike>(files: readonly F[], room: number)
     return !rule
   })
   const late = good.slice(Math.max(0, room))
-  if (late.length > 0) refused.push({ rule: 'tooMany', room: Math.max(0, room), names: late.map((file) => file.name) })
+  if (late.length > 0) refused.push({ rule: 'tooMany', names: late.map((file) => file.name) })
   return { taken: good.slice(0, Math.max(0, room)), refused }
 }

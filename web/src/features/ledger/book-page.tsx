@@ -12,6 +12,7 @@ import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { kindText, signOf } from '../wallet/entry-text.ts'
 import { KINDS, NO_SEARCH, useMovements, type Movement, type Search } from './book.ts'
+import { HandForm } from './hand-form.tsx'
 import { HealthCard } from './health-card.tsx'
 import { PricesEditor } from './prices-editor.tsx'
 
@@ -24,11 +25,17 @@ export function BookPage() {
     <>
       <h1 className="text-2xl font-semibold tracking-tight">{t('book.title')}</h1>
       <p className="mt-1 mb-5 max-w-2xl text-sm text-soft">{t('book.lead')}</p>
-      <div className="grid items-start gap-4 sm:gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,24rem)]">
-        <Explorer enabled={isOperator(user)} />
-        <div className="grid gap-4 sm:gap-5 max-lg:order-first">
+      <div className="grid items-start gap-4 sm:gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,24rem)] lg:grid-rows-[auto_1fr]">
+        <div className="lg:col-start-2">
           <HealthCard />
+        </div>
+        <div className="lg:col-start-1 lg:row-span-2 lg:row-start-1">
+          <Explorer enabled={isOperator(user)} />
+        </div>
+        <div className="grid gap-4 sm:gap-5 lg:col-start-2">
           <PricesEditor />
+          <HandForm self={user?.id ?? ''} way="grant" />
+          <HandForm self="" way="take" />
         </div>
       </div>
     </>

@@ -101,3 +101,23 @@ export function useSetPrice() {
     },
   })
 }
+
+export interface ByHand {
+  key: string
+  userId: string
+  amount: number
+  reason: string
+}
+
+/** Gives tokens or takes some back, as the path says; a try that is repeated is made once. */
+export function useByHand(path: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ key, ...body }: ByHand) =>
+      api(path, { method: 'POST', body, headers: { 'idempotency-key': key } }),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: ['ledger'] })
+      void client.invalidateQueries({ queryKey: ['balance'] })
+    },
+  })
+}

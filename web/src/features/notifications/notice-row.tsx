@@ -20,7 +20,7 @@ export function NoticeRow({ notice, onFollow }: { notice: NoticeItem; onFollow: 
   const { t, language } = useI18n()
   const way = wayOf(notice.link)
   const unread = notice.readAt === null
-  const look = 'flex w-full gap-3 rounded-lg px-2 py-2.5 text-left hover:bg-sunken'
+  const look = 'flex w-full gap-3 rounded-lg px-2 py-2.5 text-left -outline-offset-2 hover:bg-sunken'
   const inner = (
     <>
       <span aria-hidden="true" className="mt-0.5 shrink-0">

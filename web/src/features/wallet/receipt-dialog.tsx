@@ -64,7 +64,7 @@ export function ReceiptDialog({ generationId, onClose }: { generationId: string;
                   {t('receipt.item', { n: item.index + 1 })}
                   <span className="block text-xs text-soft">
                     {t(STATES[item.state])}
-                    {item.text && `: ${item.text}`}
+                    {item.text && ` · ${item.text}`}
                     {item.settledAt && ` · ${momentText(item.settledAt, language, serverNow())}`}
                   </span>
                 </span>

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
-import { useState, type FormEvent } from 'react'
-import { ApiProblem, serverNow } from '../../app/api.ts'
+import { useState } from 'react'
+import { serverNow } from '../../app/api.ts'
 import { problemText } from '../../app/problem-text.ts'
 import { useBalance } from '../../app/queries.ts'
 import { isOperator, useUser } from '../../app/session.ts'
@@ -8,17 +8,11 @@ import { momentText } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
-import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { kindText, signOf } from './entry-text.ts'
 import { PriceCard } from './price-card.tsx'
 import { ReceiptDialog } from './receipt-dialog.tsx'
-import { useByHand, useLedger, type LedgerEntry } from './wallet.ts'
-
-const WAYS = {
-  grant: { title: 'wallet.grant', hint: 'wallet.grantHint', submit: 'wallet.grantDo', done: 'wallet.granted', path: '/api/ledger/grants', amount: '100' },
-  take: { title: 'book.take', hint: 'book.takeHint', submit: 'book.takeDo', done: 'book.taken', path: '/api/ledger/adjustments', amount: '' },
-} as const
+import { useLedger, type LedgerEntry } from './wallet.ts'
 
 export function WalletPage() {
   const i18n = useI18n()
@@ -45,13 +39,9 @@ export function WalletPage() {
           </section>
           <PriceCard />
           {isOperator(user) && (
-            <>
-              <GrantForm self={user?.id ?? ''} way="grant" />
-              <GrantForm self="" way="take" />
-              <Link to="/operator/ledger" className={buttonLook('plain')}>
-                {t('book.open')}
-              </Link>
-            </>
+            <Link to="/operator/ledger" className={buttonLook('plain')}>
+              {t('book.open')}
+            </Link>
           )}
         </div>
         <Ledger />
@@ -105,12 +95,14 @@ function Ledger() {
 function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generationId: string) => void }) {
   const { t, language } = useI18n()
   const sign = signOf(entry.kind)
+  // What Reprise notes for itself is said by the kind already; an error is told in words, people's reasons as they wrote them.
+  const told = entry.text ?? (entry.kind === 'grant' || entry.kind === 'adjustment' ? entry.reason : null)
   const number = new Intl.NumberFormat(language).format(Math.abs(entry.amount))
   return (
     <tr className="border-t border-line first:border-0">
       <td className="py-2.5 pr-3">
         <p className="font-medium">{kindText(entry.kind, t)}</p>
-        {entry.reason && <p className="text-xs text-soft">{entry.reason}</p>}
+        {told && <p className="text-xs text-soft">{told}</p>}
         {entry.generationId && (
           <p className="flex flex-wrap gap-x-3 text-xs text-soft">
             <Link
@@ -137,72 +129,5 @@ function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generatio
         {number}
       </td>
     </tr>
-  )
-}
-
-/** Tokens by an operator's hand: given, or taken back. */
-function GrantForm(props: { self: string; way: keyof typeof WAYS }) {
-  const i18n = useI18n()
-  const { t } = i18n
-  const way = WAYS[props.way]
-  const [form, setForm] = useState({ userId: props.self, amount: way.amount as string, reason: '' })
-  const [tried, setTried] = useState(false)
-  const grant = useByHand(way.path)
-  const problem = grant.error instanceof ApiProblem ? grant.error : undefined
-  const amount = Number(form.amount)
-  const wrong = {
-    userId: form.userId.trim() === '',
-    amount: !Number.isSafeInteger(amount) || amount <= 0,
-    reason: form.reason.trim() === '',
-  }
-  const mistake = (field: keyof typeof form) =>
-    (tried && wrong[field] ? t('problem.required') : undefined) ?? problem?.fields.find((one) => one.path === field)?.message
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    setTried(true)
-    if (grant.isPending || wrong.userId || wrong.amount || wrong.reason) return
-    grant.mutate(
-      { key: crypto.randomUUID(), userId: form.userId.trim(), amount, reason: form.reason.trim() },
-      { onSuccess: () => (setTried(false), setForm({ ...form, reason: '' })) },
-    )
-  }
-  const input = (field: keyof typeof form, more = {}) => (
-    <Field label={t(`wallet.${field === 'userId' ? 'user' : field}`)} error={mistake(field)}>
-      {(wire) => (
-        <input
-          {...wire}
-          {...more}
-          value={form[field]}
-          onChange={(event) => setForm({ ...form, [field]: event.target.value })}
-          className="field"
-        />
-      )}
-    </Field>
-  )
-  return (
-    <section className="sheet p-5 sm:p-6" aria-labelledby={props.way}>
-      <h2 id={props.way} className="text-sm font-semibold">
-        {t(way.title)}
-      </h2>
-      <p className="mb-4 text-xs text-soft">{t(way.hint)}</p>
-      <form onSubmit={submit} className="grid gap-3" noValidate>
-        {input('userId', { spellCheck: false })}
-        {input('amount', { inputMode: 'numeric' })}
-        {input('reason')}
-        {problem && problem.fields.length === 0 && (
-          <Notice tone="danger" live>
-            {problemText(problem, i18n)}
-          </Notice>
-        )}
-        <div className="flex items-center justify-between gap-3">
-          <p role="status" className="text-sm text-accent">
-            {grant.isSuccess ? t(way.done) : ''}
-          </p>
-          <Button type="submit" look="primary" aria-disabled={grant.isPending}>
-            {t(way.submit)}
-          </Button>
-        </div>
-      </form>
-    </section>
   )
 }

@@ -1,4 +1,4 @@
-import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
+import { useInfiniteQuery } from '@tanstack/react-query'
 import { api, type Page } from '../../app/api.ts'
 
 export interface LedgerEntry {
@@ -10,6 +10,8 @@ export interface LedgerEntry {
   held?: number | null
   generationId?: string | null
   reason?: string | null
+  /** The reason in the reader's words, when it is an error. */
+  text?: string | null
 }
 
 export function useLedger() {
@@ -19,25 +21,5 @@ export function useLedger() {
     queryFn: ({ pageParam }) =>
       api<Page<LedgerEntry>>(`/api/ledger?limit=30${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
     getNextPageParam: (page) => page.nextCursor || undefined,
-  })
-}
-
-export interface ByHand {
-  key: string
-  userId: string
-  amount: number
-  reason: string
-}
-
-/** Gives tokens or takes some back, as the path says; a try that is repeated is made once. */
-export function useByHand(path: string) {
-  const client = useQueryClient()
-  return useMutation({
-    mutationFn: ({ key, ...body }: ByHand) =>
-      api(path, { method: 'POST', body, headers: { 'idempotency-key': key } }),
-    onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ['ledger'] })
-      void client.invalidateQueries({ queryKey: ['balance'] })
-    },
   })
 }
