@@ -455,8 +455,10 @@ describe('POST /functions/v1/archive-tracks', () => {
   it('answers as the seed says, also when some tracks fail', async () => {
     await reprise.wired.archive.stop()
     const ids = [await insert({ audio_url: files.song('run-1') }), await insert({ audio_url: files.song('run-2') }), await insert({ title: 'Gone', audio_url: 'http://10.0.0.1/gone.mp3' })]
+    const answer = call({ limit: 10_000 })
+    await until(async () => (await sql(`select 1 from public.track_archiving_jobs where status = 'pending' and track_id = any ($1)`, [ids])).length === 3, 'all are asked for')
     reprise.wired.archive.start()
-    const { status, body } = await call({ limit: 10_000 })
+    const { status, body } = await answer
     expect(status).toBe(200)
     expect(body).toEqual({
       success: true, message: 'Archived 2/3 tracks',
