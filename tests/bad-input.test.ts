@@ -10,6 +10,8 @@ const channel = { name: 'Waltzes', musicClipsSettings: { sunoPrompt: 'a quiet wa
 const grant = { userId: 'somebody', amount: 5, reason: 'test' }
 const ID = '00000000-0000-4000-8000-000000000000'
 
+const NOBODY = '00000000-0000-4000-8000-000000000000'
+
 describe('bad input: a named error, nothing written, nothing charged', () => {
   let reprise: Harness
   let user: TestUser
@@ -131,14 +133,20 @@ describe('bad input: a named error, nothing written, nothing charged', () => {
     const endpoints = (): [string, string, string][] => [
       ['POST', '/api/generations', user.token], ['POST', '/api/channels', user.token], ['PUT', `/api/channels/${channelId}`, user.token],
       ['PATCH', `/api/channels/${channelId}`, user.token], ['POST', '/api/ledger/grants', SERVICE_KEY], ['POST', '/api/session', user.token],
+      ['POST', '/api/ledger/adjustments', SERVICE_KEY], ['PUT', '/api/prices/song', SERVICE_KEY], ['PUT', '/api/prices/song/suno', SERVICE_KEY],
+      ['PUT', '/api/prices/song/suno/V5', SERVICE_KEY], ['POST', '/api/notifications/read', user.token], ['PUT', '/api/notification-settings', user.token],
+      ['POST', `/api/image-jobs/${NOBODY}/cards/0/edit`, user.token],
     ]
+    /** The path as the document has it. */
+    const patternOf = (path: string) => path.replace(channelId, '{id}').replace(`${NOBODY}/cards/0`, '{id}/cards/{index}')
+      .replace('/song/suno/V5', '/{kind}/{provider}/{model}').replace('/song/suno', '/{kind}/{provider}').replace('/prices/song', '/prices/{kind}')
     const text = 'application/json'
 
     it('none of them is missing here', async () => {
       const { body } = await reprise.call('GET', '/openapi.json')
       const taking = Object.entries<any>(body.paths).flatMap(([path, operations]) =>
         Object.entries<any>(operations).filter(([, operation]) => operation.requestBody).map(([method]) => `${method.toUpperCase()} ${path}`))
-      expect(endpoints().map(([method, path]) => `${method} ${path.replace(channelId, '{id}')}`).sort()).toEqual(taking.sort())
+      expect(endpoints().map(([method, path]) => `${method} ${patternOf(path)}`).sort()).toEqual(taking.sort())
     })
 
     it.each([

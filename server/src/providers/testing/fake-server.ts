@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 
 /** What a fake provider answers next. `hang` never answers; `reset` reads the request and cuts the connection. */
 export type Answer =
-  | { status?: number; headers?: Record<string, string>; json?: unknown; text?: string; delayMs?: number }
+  | { status?: number; headers?: Record<string, string>; json?: unknown; text?: string; delayMs?: number; after?: Promise<unknown> }
   | { hang: true }
   | { reset: true }
   /** Announces more bytes than it sends, then cuts. */
@@ -99,7 +99,8 @@ function send(response: ServerResponse, answer: Answer): void {
     response.writeHead(answer.status ?? 200, { 'content-type': type, ...answer.headers })
     response.end(answer.json === undefined ? (answer.text ?? '') : JSON.stringify(answer.json))
   }
-  if (answer.delayMs) setTimeout(write, answer.delayMs).unref()
+  if (answer.after) void answer.after.then(write)
+  else if (answer.delayMs) setTimeout(write, answer.delayMs).unref()
   else write()
 }
 
