@@ -140,11 +140,28 @@ describe('a finished song that somebody writes into `tracks`', () => {
     const after = await archived(id)
     expect(after.sha256).toBe(files.sha256(files.song('new')))
     expect(after.storage_audio_url).not.toBe(before.storage_audio_url)
+    expect(after.metadata.provider_url).toBe(files.song('new'))
     expect((await reprise.call('GET', `/api/tracks/${id}/audio`, { token: owner.token, headers: { accept: '*/*' } })).headers.get('etag')).toContain(after.sha256.slice(0, 8))
   })
 })
 
 describe('a track that cannot be fetched', () => {
+  it('from the team’s own address is fetched from the provider, and that is where it is mended from', async () => {
+    files.break('/own-address.mp3', 'missing')
+    const id = await insert({ audio_url: files.song('own-address'), metadata: { provider_url: files.song('at-the-provider') } })
+    const row = await archived(id)
+    expect(row).toMatchObject({ sha256: files.sha256(files.song('at-the-provider')), metadata: { provider_url: files.song('at-the-provider') } })
+    expect(await sql('select source_url from reprise.files where track_id = $1', [id])).toEqual([{ source_url: files.song('at-the-provider') }])
+  })
+
+  it.each(['/storage/v1/object/public/tracks-audio/50%.mp3', '/storage/v1/object/public/tracks-audio/..%2f..%2fpostgres.json', '/storage/v1/object/public/tracks-audio/%00.mp3'])(
+    'because its address %s is none of our files ends like any other', async (path) => {
+      const id = await insert({ audio_url: `${reprise.url}${path}` })
+      await until(async () => (await jobs(id))[0]?.status === 'failed', 'it is refused')
+      expect(await track(id)).toMatchObject({ archived_to_storage: false, storage_audio_url: null })
+    })
+
+
   it('is tried three times, 5 and 10 s apart; then the job has failed, the owner is told once, and it goes on tomorrow', async () => {
     files.break('/lost.mp3', 'missing')
     const id = await insert({ audio_url: files.song('lost'), title: 'Ночь' })
@@ -286,7 +303,7 @@ describe('`mark_track_archived`, as the seed calls it after a manual upload', ()
   })
 
   it('a copy of ours that is lost, here and at the provider, keeps its address for whoever restores it', async () => {
-    const id = await insert({ audio_url: files.song('store-away') })
+    const id = await insert({ audio_url: files.song('store-away'), created_at: new Date(Date.now() - 100 * 86_400_000) })
     const row = await archived(id)
     const { rows: [file] } = await reprise.database.db.query<{ key: string }>('select blob_key as key from reprise.files where track_id = $1', [id])
     const bytes = await buffer((await reprise.blobs.get(file!.key))!)
@@ -295,6 +312,7 @@ describe('`mark_track_archived`, as the seed calls it after a manual upload', ()
     await reprise.wired.archive.request([id], 'test')
     await skipTries(id)
     expect(await track(id)).toMatchObject({ storage_audio_url: row.storage_audio_url, audio_url: row.audio_url, archived_to_storage: false })
+    expect((await archival(id)).wait).toBeLessThanOrEqual(86_400) // however long ago its provider forgot it
     const staged = await reprise.blobs.stage([bytes] as never, { maxBytes: bytes.length })
     await reprise.blobs.publish(staged, file!.key, { mime: 'audio/mpeg' })
     await reprise.wired.archive.request([id], 'test')

@@ -272,6 +272,14 @@ describe('image jobs', () => {
     expect(await violations()).toEqual([])
   })
 
+  it('a finished card of the team’s own keeps its address, which looks like ours and is not', async () => {
+    const theirs = 'https://team.supabase.co/storage/v1/object/public/generated-images/user/card.png'
+    const { rows: [job] } = await reprise.database.db.query<{ id: string }>(
+      `insert into generation_jobs (user_id, product_name, status, total_cards, completed_cards, completed_at) values ($1, 'Done elsewhere', 'completed', 1, 1, now()) returning id`, [user.id])
+    await reprise.database.db.query(`insert into generation_tasks (job_id, card_index, card_type, status, image_url) values ($1, 0, 'cover', 'completed', $2)`, [job!.id, theirs])
+    expect((await ended(job!.id)).cards[0].imageUrl).toBe(theirs)
+  })
+
   it('when Reprise moves to another address, pictures in columns move along', async () => {
     const { body } = await create(bodyOf({ selectedCards: [0] }))
     await ended(body.jobId, ({ cards }) => cards[0].thumbnailUrl !== null)

@@ -160,8 +160,9 @@ export async function wire(options: WireOptions) {
 
   const base = () => publicBaseUrl ?? options.ownUrl()
   const baseAddress = createBaseAddress({ db, schema, fallback: base })
+  await baseAddress.read()
   const registry = createRegistry(options.providers.map((provider) => countTrips(provider, ['makeReady', 'submit', 'check', 'cancel'], crash)))
-  const media = createMediaAccess({ publicMedia: options.publicMedia, secret: options.mediaSigningSecret ?? (await keptSecret(db, ids, 'media')), base, clock })
+  const media = createMediaAccess({ publicMedia: options.publicMedia, secret: options.mediaSigningSecret ?? (await keptSecret(db, ids, 'media')), base, columnBases: baseAddress.known, clock })
   const guardedFetch = createGuardedFetch({ allowHosts: options.downloadAllowHosts })
   const callbackOf = (provider: string) => callbackAddress({ publicBaseUrl, ownUrl: options.ownUrl(), providerBaseUrl: options.providerBases[provider]! })
 

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createDatabase } from '../database/pool.ts'
 import { checkRefundStatement, openForeignDatabase, RepairRefused, type PlannedRepair } from '../features/stale-jobs/foreign-database.ts'
-import { createStaleJobs } from '../features/stale-jobs/stale-jobs.ts'
+import { createStaleJobs, type ClosedJob } from '../features/stale-jobs/stale-jobs.ts'
 import { createLogger } from '../kernel/logger.ts'
 
 export const REPAIR_HELP = `reprise repair-stuck: closes jobs that nobody works on any more, and gives their tokens back
@@ -41,17 +41,6 @@ const OPTIONS = {
 } as const
 type Options = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values']
 
-interface RepairedJob {
-  table: string
-  jobId: string
-  userId: string
-  status: string
-  kept: number
-  unfinished: number
-  refunded: number
-  neverStarted: boolean
-}
-
 export interface RepairReport {
   database: string
   applied: boolean
@@ -60,7 +49,7 @@ export interface RepairReport {
   failed: number
   neverStarted: number
   tokensRefunded: number
-  jobs: RepairedJob[]
+  jobs: ClosedJob[]
   errors: { table: string; jobId: string; error: string }[]
 }
 
@@ -109,7 +98,7 @@ async function repairForeign(database: string, { apply = false, schema = 'public
   const foreign = await openForeignDatabase({ url, schema })
   try {
     const plan = await foreign.plan(statement)
-    const jobOf = ({ jobId, userId, status, kept, unfinished, refund: refunded, neverStarted }: PlannedRepair): RepairedJob =>
+    const jobOf = ({ jobId, userId, status, kept, unfinished, refund: refunded, neverStarted }: PlannedRepair): ClosedJob =>
       ({ table: 'generation_jobs', jobId, userId, status, kept, unfinished, refunded, neverStarted })
     if (!apply) return { report: reportOf(foreign.name, false, plan.map(jobOf), []), sql: [foreign.preparation, ...plan.map(({ sql }) => sql)].join('\n') }
 
@@ -117,7 +106,7 @@ async function repairForeign(database: string, { apply = false, schema = 'public
       throw new RepairRefused(`Tokens are to be given back and nobody has said how: --refund 'select refund_tokens($user, $amount, $reason)'`)
     }
     if (plan.length) await foreign.prepare()
-    const jobs: RepairedJob[] = []
+    const jobs: ClosedJob[] = []
     const errors: RepairReport['errors'] = []
     for (const one of plan) {
       const tell = (error: string) => errors.push({ table: 'generation_jobs', jobId: one.jobId, error })
@@ -135,7 +124,7 @@ async function repairForeign(database: string, { apply = false, schema = 'public
   }
 }
 
-function reportOf(database: string, applied: boolean, jobs: RepairedJob[], errors: RepairReport['errors']): RepairReport {
+function reportOf(database: string, applied: boolean, jobs: ClosedJob[], errors: RepairReport['errors']): RepairReport {
   return {
     database, applied, closed: jobs.length, completed: jobs.filter(({ status }) => status === 'completed').length, failed: jobs.filter(({ status }) => status === 'failed').length,
     neverStarted: jobs.filter(({ neverStarted }) => neverStarted).length, tokensRefunded: jobs.reduce((sum, { refunded }) => sum + refunded, 0), jobs, errors,

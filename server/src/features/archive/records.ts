@@ -173,7 +173,8 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
                -- without any address left there is nothing to try
                when coalesce(t.audio_url, t.cover_url, t.video_url) is null then 'infinity'::timestamptz
                when $3 then '-infinity'::timestamptz
-               when a.expires_at + interval '${HOPE_DAYS} days' < reprise.now() then 'infinity'::timestamptz
+               -- what only our own copy is missing of does not depend on the provider's clock
+               when t.expires_at is not null and a.expires_at + interval '${HOPE_DAYS} days' < reprise.now() then 'infinity'::timestamptz
                when a.expires_at > reprise.now() then least(n.run, reprise.now() + greatest((a.expires_at - reprise.now()) / 4, interval '1 minute'))
                else n.run end
            from "${schema}".tracks t, (select ((date_trunc('day', reprise.now() at time zone 'UTC' - interval '3 hours') + interval '27 hours') at time zone 'UTC') as run) n

@@ -4,6 +4,7 @@ import type { Wanted } from '../../engine/obtain.ts'
 import type { Database } from '../../database/pool.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
+import { fileNameIn } from '../../storage/file-address.ts'
 import { publishOnce } from '../../storage/publish-once.ts'
 import { ROLES, type ArchiveRecords, type Claim, type Kept, type Role, type Work } from './records.ts'
 
@@ -92,9 +93,9 @@ export function createRun({ db, records, blobs, obtain, base, urlOf, heal, store
 
   /** A file of our own store by its address; null when the address is somebody else's. Throws when it is not there. */
   async function find(url: string, ours: string, role: Role, signal: AbortSignal): Promise<Kept | null> {
-    const [, bucket, path] = (url.startsWith(`${ours}/`) && /^\/storage\/v1\/object\/public\/([^/]+)\/([^?#]+)/.exec(url.slice(ours.length))) || []
-    if (!bucket || !path) return null
-    const name = { bucket, path: decodeURIComponent(path) }
+    if (!url.startsWith(`${ours}/storage/v1/object/public/`)) return null
+    const name = fileNameIn(url)
+    if (!name) throw new SaveRefused('download_failed', 'that is no address of a file of ours', true)
     const { rows: [known] } = await db.query<Kept>(
       `select bucket, path, blob_key as "blobKey", sha256, bytes, mime, null as "durationMs", source_url as "sourceUrl" from reprise.files where bucket = $1 and path = $2`, [name.bucket, name.path])
     const blobKey = known?.blobKey ?? join(name.bucket, name.path)
@@ -121,18 +122,20 @@ export function createRun({ db, records, blobs, obtain, base, urlOf, heal, store
     const url = work.urls[role]!
     const own = await find(url, ours, role, signal)
     if (own) return { url, file: own }
-    const fetchFrom = (sourceUrl: string) => obtain({ ...WANTED[role], sourceUrl, stagedKey: null, providerDurationMs: null }, signal)
+    const fetchFrom = (from: string) => obtain({ ...WANTED[role], sourceUrl: from, stagedKey: null, providerDurationMs: null }, signal)
     // An address of the team's own may be dead while the provider still has the song.
     const other = role === 'audio' && work.providerUrl !== url ? work.providerUrl : null
+    let sourceUrl = url
     const { staged, mime, ext, durationMs } = await fetchFrom(url).catch((error) => {
       if (!other || !(error instanceof SaveRefused)) throw error
+      sourceUrl = other
       return fetchFrom(other).catch(() => { throw error })
     })
     const { sha256, bytes } = staged
     const bucket = BUCKETS[role]
     const blobKey = await publishOnce(blobs, staged, join(bucket, work.userId, work.trackId), { ext, mime })
     const path = blobKey.slice(bucket.length + 1)
-    return { url: urlOf(ours, bucket, path, sha256), file: { bucket, path, blobKey, sha256, bytes, mime, durationMs, sourceUrl: url } }
+    return { url: urlOf(ours, bucket, path, sha256), file: { bucket, path, blobKey, sha256, bytes, mime, durationMs, sourceUrl } }
   }
 
   function refusal(error: unknown, work: Work, role: Role): SaveRefused {

@@ -1,4 +1,5 @@
 import type { Database } from '../../database/pool.ts'
+import { fileNameIn } from '../../storage/file-address.ts'
 
 const PAGE = 200
 
@@ -87,12 +88,8 @@ function trackOf(row: Record<string, any>): LibraryTrack {
 
 /** The name under which a file lies in a store, by its address: `bucket/path`. */
 function nameIn(url: string): string | null {
-  const name = /\/storage\/v1\/object\/(?:public|sign)\/([^?#]+)/.exec(url)?.[1]
-  try {
-    return name ? decodeURIComponent(name) : null
-  } catch {
-    return null // not an address of ours
-  }
+  const name = fileNameIn(url)
+  return name && `${name.bucket}/${name.path}`
 }
 
 export type Library = ReturnType<typeof createLibrary>

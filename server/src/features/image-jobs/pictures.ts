@@ -4,6 +4,7 @@ import { isUuid } from '../../kernel/ids.ts'
 import { BadFile } from '../../media/bad-file.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
 import { download, DownloadError } from '../../storage/download.ts'
+import { fileNameIn } from '../../storage/file-address.ts'
 import type { GuardedFetch } from '../../storage/guarded-fetch.ts'
 import { MOST_UPLOAD_BYTES, whyRefused, type KeptPicture, type Uploads } from './uploads.ts'
 
@@ -42,9 +43,9 @@ export function createPictures({ db, blobs, uploads, guardedFetch, base }: Deps)
       if (!found) throw wrong(field, 'There is no such upload.')
       return { bucket: found.bucket, path: found.path }
     }
-    const [, bucket, encoded] = /^\/storage\/v1\/object\/(?:public|sign)\/([^/]+)\/(.+)$/.exec(path) ?? []
-    if (bucket !== PICTURES || !encoded) throw wrong(field, 'There is no such picture.')
-    const { rows } = await db.query<KeptPicture>('select bucket, path from reprise.files where bucket = $1 and path = $2 and user_id = $3', [bucket, decoded(encoded), userId])
+    const name = fileNameIn(path)
+    if (name?.bucket !== PICTURES) throw wrong(field, 'There is no such picture.')
+    const { rows } = await db.query<KeptPicture>('select bucket, path from reprise.files where bucket = $1 and path = $2 and user_id = $3', [name.bucket, name.path, userId])
     if (!rows[0]) throw wrong(field, 'There is no such picture.')
     return rows[0]
   }
@@ -79,12 +80,4 @@ function ownPath(url: string, base: string): string | null {
   if (!URL.canParse(url)) return null
   const { origin, pathname } = new URL(url)
   return origin === new URL(base).origin ? pathname : null
-}
-
-function decoded(path: string): string {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
-  }
 }

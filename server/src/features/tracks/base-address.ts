@@ -6,20 +6,41 @@ const URL_COLUMNS = {
   generation_tasks: ['image_url', 'thumbnail_url'],
 }
 
+const REFRESH_MS = 10_000
+
 /**
  * The address with which URLs in columns begin: one for all processes, kept in the database, so that a worker which
  * cannot know where the API listens writes the same as everybody.
  * @param fallback the address of this process, remembered when nobody has told a better one yet
  */
 export function createBaseAddress({ db, schema, fallback }: { db: Database; schema: string; fallback: () => string }) {
+  let known: string[] = []
+  let readAt = -Infinity
+
+  async function read(): Promise<void> {
+    const { rows } = await db.query<{ value: string }>(`select value from reprise.secrets where name = 'base_url'`)
+    known = rows.map((row) => row.value)
+  }
+
   return {
+    /** As far as this process knows by now; asked anew after a while, since another process may have told a new one. */
+    known(): string[] {
+      const now = performance.now()
+      if (now - readAt > REFRESH_MS) {
+        readAt = now
+        read().catch(() => (readAt = -Infinity)) // the database is away: what was known is still the best answer
+      }
+      return known
+    },
+    read,
+
     /** For a transaction that writes URLs: they cannot be written past a change of the address at the same moment. */
     async current(tx: Queryable): Promise<string> {
-      const read = () => tx.query<{ value: string }>({ name: 'base_url', text: `select value from reprise.secrets where name = 'base_url' for share` })
-      const { rows } = await read()
+      const kept = () => tx.query<{ value: string }>({ name: 'base_url', text: `select value from reprise.secrets where name = 'base_url' for share` })
+      const { rows } = await kept()
       if (rows[0]) return rows[0].value
       await tx.query(`insert into reprise.secrets (name, value) values ('base_url', $1) on conflict (name) do nothing`, [fallback()])
-      return (await read()).rows[0]!.value
+      return (await kept()).rows[0]!.value
     },
 
     /** Told by a process that knows the address. When it changed, our own URLs in columns follow, foreign ones stay. */
@@ -38,6 +59,7 @@ export function createBaseAddress({ db, schema, fallback }: { db: Database; sche
              where ${columns.map(ours).join(' or ')}`, [kept!.value, base])
         }
       })
+      known = [base]
     },
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createMediaAccess } from './media-access.ts'
 
 const playable = (publicMedia: boolean, url: string) =>
-  createMediaAccess({ publicMedia, secret: 'a secret', base: () => 'https://songs.example', clock: { now: () => 0 } as never }).playable(url)
+  createMediaAccess({ publicMedia, secret: 'a secret', base: () => 'https://songs.example', columnBases: () => ['http://127.0.0.1:8787'], clock: { now: () => 0 } as never }).playable(url)
 
 describe('an address from a column, as a player gets it', () => {
   const stored = 'http://127.0.0.1:8787/storage/v1/object/public/tracks-audio/user/song%20one.mp3?v=12345678'
@@ -15,7 +15,11 @@ describe('an address from a column, as a player gets it', () => {
     expect(playable(false, stored)).toMatch(/^https:\/\/songs\.example\/storage\/v1\/object\/sign\/tracks-audio\/user\/song%20one\.mp3\?expires=\d+&signature=/)
   })
 
-  it('is left alone when it is nothing of ours', () => {
+  it('is left alone when it is nothing of ours, in a team’s own store too, which has addresses like ours', () => {
+    const theirs = 'https://team.supabase.co/storage/v1/object/public/generated-images/a.png'
+    for (const publicMedia of [true, false]) expect(playable(publicMedia, theirs)).toBe(theirs)
+    const odd = 'https://songs.example/storage/v1/object/public/tracks-audio/50%.mp3'
+    expect(playable(false, odd)).toBe(odd)
     expect(playable(true, 'https://cdn.example/a.mp3')).toBe('https://cdn.example/a.mp3')
   })
 })

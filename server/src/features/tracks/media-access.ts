@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts'
+import { fileNameIn } from '../../storage/file-address.ts'
 import { signMediaPath, verifyMediaPath } from '../../storage/media-url.ts'
 import { publicUrl } from './tracks.listener.ts'
 
@@ -6,8 +7,16 @@ import { publicUrl } from './tracks.listener.ts'
 const SIGNED_MS = 3_600_000
 
 /** Addresses of stored files and who may open them. */
-export function createMediaAccess(options: { publicMedia: boolean; secret: string; base: () => string; clock: Clock }) {
-  const { publicMedia, secret, base, clock } = options
+export function createMediaAccess(options: {
+  publicMedia: boolean
+  secret: string
+  /** Under which this process is reached. */
+  base: () => string
+  /** With which our own addresses in columns begin: another process may have written them. */
+  columnBases: () => string[]
+  clock: Clock
+}) {
+  const { publicMedia, secret, base, columnBases, clock } = options
   function signed(bucket: string, path: string): string {
     const query = signMediaPath({ secret, bucket, path, expiresAt: clock.now() + SIGNED_MS })
     return `${base()}/storage/v1/object/sign/${bucket}/${path.split('/').map(encodeURIComponent).join('/')}?${query}`
@@ -20,12 +29,12 @@ export function createMediaAccess(options: { publicMedia: boolean; secret: strin
     urlOf(bucket: string, path: string, sha256: string): string {
       return publicMedia ? publicUrl(base(), bucket, path, sha256) : signed(bucket, path)
     },
-    /** The same for an address as it stands in a column, which may name an address of before. */
+    /** The same for an address as it stands in a column: of ours, by whichever of our names it begins with, or somebody else's. */
     playable(url: string): string {
-      const [own, bucket, path] = /\/storage\/v1\/object\/public\/([^/]+)\/([^?]+).*$/.exec(url) ?? []
-      if (!own || !bucket || !path) return url
-      if (publicMedia) return base() + own
-      return this.urlOf(bucket, path.split('/').map(decodeURIComponent).join('/'), '')
+      const own = [base(), ...columnBases()].find((one) => url.startsWith(`${one}/storage/v1/object/public/`))
+      const name = own === undefined ? null : fileNameIn(url)
+      if (own === undefined || !name) return url
+      return publicMedia ? base() + url.slice(own.length) : signed(name.bucket, name.path)
     },
     verify: (bucket: string, path: string, query: URLSearchParams) => verifyMediaPath({ secret, bucket, path, query, now: clock.now() }),
   }

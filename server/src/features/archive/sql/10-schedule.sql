@@ -40,6 +40,7 @@ begin
     if new.audio_url is distinct from old.audio_url and new.audio_url is distinct from new.storage_audio_url
       and new.storage_audio_url is not distinct from old.storage_audio_url then
       new.storage_audio_url := null; new.archived_to_storage := false; new.expires_at := null;
+      if new.metadata ->> 'provider_url' = old.metadata ->> 'provider_url' then new.metadata := new.metadata - 'provider_url'; end if;
     end if;
     if new.cover_url is distinct from old.cover_url and new.cover_url is distinct from new.storage_cover_url
       and new.storage_cover_url is not distinct from old.storage_cover_url then
