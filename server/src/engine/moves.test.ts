@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { armedAt, decide, dueStep, type Decision, finals } from './decide.ts'
+import { decide, type Decision } from './decide.ts'
+import { armedAt, dueStep } from './due.ts'
 import { movesAsMarkdown } from './moves-doc.ts'
 import { MOVES } from './moves.ts'
+import { finals } from './record.ts'
 import { FINAL_STATES, OPEN_STATES, type Evidence, type GenerationRecord, type GenerationState } from './state.ts'
 import { fileOf, newAttempt, newRecord, newResult, POLICY, problem, snapshot, song, START } from './testing/records.ts'
 

@@ -1,7 +1,9 @@
 import type { ProviderErrorCode } from '../../kernel/errors.ts'
 import type { ProviderResult, Snapshot } from '../../providers/provider.ts'
-import { armedAt, decide, dueStep, finals, latestAttempt, type Decision } from '../decide.ts'
+import { decide, type Decision } from '../decide.ts'
+import { armedAt, dueStep } from '../due.ts'
 import { MOVES, type MoveRow } from '../moves.ts'
+import { finals, latestAttempt } from '../record.ts'
 import { isFinal, OPEN_STATES, type Evidence, type GenerationRecord, type GenerationState, type Policy } from '../state.ts'
 import { fileOf, newRecord, POLICY, problem, song } from './records.ts'
 

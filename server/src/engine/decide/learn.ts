@@ -1,7 +1,8 @@
-import { drawnCover } from '../media/drawn-cover.ts'
-import type { NewEvent } from './decide.ts'
-import { isFinal, type Attempt, type GenerationRecord, type Result } from './state.ts'
-import type { ProviderResult, Snapshot } from '../providers/provider.ts'
+import { stableUuid } from '../../kernel/ids.ts'
+import { drawnCover } from '../../media/drawn-cover.ts'
+import type { NewEvent } from './work.ts'
+import { isFinal, type Attempt, type GenerationRecord, type Result } from '../state.ts'
+import type { ProviderResult, Snapshot } from '../../providers/provider.ts'
 
 /**
  * Takes what the provider told about its results into the record: matches them (by the provider's id, then by
@@ -9,7 +10,7 @@ import type { ProviderResult, Snapshot } from '../providers/provider.ts'
  * addresses of files not yet saved. Each attempt fills only results that no other attempt has filled: two songs never
  * share a row. A result that had been refused is reopened when another attempt, or after the end any, has a file for it.
  */
-export function learn(record: GenerationRecord, attempt: Attempt, snapshot: Snapshot, now: number, coverId: (resultId: string) => string): NewEvent[] {
+export function learn(record: GenerationRecord, attempt: Attempt, snapshot: Snapshot, now: number): NewEvent[] {
   const events: NewEvent[] = []
   const late = isFinal(record.generation.state)
   const without = (result: Result) => result.state === 'expected' || (result.state === 'refused' && (late || result.attemptId !== attempt.id))
@@ -25,7 +26,7 @@ export function learn(record: GenerationRecord, attempt: Attempt, snapshot: Snap
     result.providerDurationMs = wholeMs(told.durationMs) ?? result.providerDurationMs
     learnFinal(result, told, now, wanted, events, attempt)
     const cover = told.coverUrl ?? (ENDED.includes(snapshot.status) ? ownCover(record, result) : null)
-    if (cover) learnCover(record, result, cover, now, coverId)
+    if (cover) learnCover(record, result, cover, now)
   }
   return events
 }
@@ -52,8 +53,8 @@ function ownCover({ generation }: GenerationRecord, result: Result): string | nu
   return drawnCover(result.title ?? title ?? prompt, result.index)
 }
 
-function learnCover(record: GenerationRecord, result: Result, coverUrl: string, now: number, coverId: (resultId: string) => string): void {
-  const id = coverId(result.id)
+function learnCover(record: GenerationRecord, result: Result, coverUrl: string, now: number): void {
+  const id = stableUuid(`cover:${result.id}`)
   if (record.results.some((item) => item.id === id)) return
   record.results.push({
     id, role: 'cover', index: result.index, state: 'known', settled: null, attemptId: result.attemptId, providerResultId: null,
