@@ -13,7 +13,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const house = await startHouse({ roles: ['all'], provider: INSTANT, env: { GENERATION_DEADLINE_SEC: String(deadlineSec) } })
 try {
   await fill(house)
+  console.log('the tables are full')
   const late = await endInTime(house)
+  console.log(`the provider's silence ended: ${JSON.stringify(late)}`)
   const { claims, idle, sweeps, closing, scan } = await sweep(house)
   report(4, `nothing stays open: ${rows} generations and ${rows} jobs, ${open} of each open`, {
     figures: [
@@ -46,11 +48,11 @@ async function fill({ db }: House): Promise<void> {
          select ${id('0190')}, '${NOBODY}', 'suno', 'suno:bench', 'song', '{"prompt":"a quiet piano waltz about the sea"}', 10, 2,
            case when over then 'complete' else 'generating' end, at, case when over then at + interval '10 minutes' else now() + interval '1 day' end, at + interval '14 days', at,
            case when over then at + interval '3 minutes' end, case when not over then now() + interval '1 hour' end
-         from (select n, n <= $1 - $3 as over, now() - ($1 - n) * interval '1 second' as at from generate_series($2::int + 1, $4::int) n) plot`, [rows, from, open, to])
+         from (select n, n <= $1::int - $3::int as over, now() - ($1::int - n) * interval '1 second' as at from generate_series($2::int + 1, $4::int) n) plot`, [rows, from, open, to])
       await tx.query(
         `insert into public.generation_jobs (id, user_id, product_name, status, total_cards, completed_cards, tokens_cost, created_at, started_at, completed_at)
          select ${id('0191')}, '${NOBODY}', 'Kettle', case when over then 'completed' else 'processing' end, 6, case when over then 6 else 0 end, 6, at, at, case when over then at end
-         from (select n, n <= $1 - $3 as over, case when n <= $1 - $3 then now() - ($1 - n) * interval '1 second' else now() end as at from generate_series($2::int + 1, $4::int) n) plot`, [rows, from, open, to])
+         from (select n, n <= $1::int - $3::int as over, case when n <= $1::int - $3::int then now() - ($1::int - n) * interval '1 second' else now() end as at from generate_series($2::int + 1, $4::int) n) plot`, [rows, from, open, to])
     })
   }
   for (const table of ['reprise.generations', 'public.generation_jobs']) await db.query(`set statement_timeout = 0; analyze ${table}; reset statement_timeout`)
@@ -88,12 +90,16 @@ async function sweep({ db, servers }: House) {
     }
     return taken
   }
-  // Each time 32 others become overdue; what was claimed goes to sleep again.
+  // Each time 32 others become overdue; what was claimed before sleeps on.
+  const asleep = (await db.query<{ id: string }>(`select id from reprise.generations where next_at > now()`)).rows.map(({ id }) => id)
   const claim = () => db.query({ name: 'claim_generations', text: 'select * from reprise.claim_generations($1, $2, $3)', values: ['bench', 32, 600_000] })
-  const overdue = () => db.query(
-    `with asleep as (update reprise.generations set next_at = now() + interval '1 hour', lease_owner = null, lease_until = null where lease_owner = 'bench' returning id)
-     update reprise.generations set next_at = now() - interval '1 minute' where id in (
-       select id from reprise.generations where next_at > now() and id not in (select id from asleep) and random() < 0.5 order by next_at limit 32)`)
+  let turn = 0
+  const overdue = async () => {
+    await db.query(`update reprise.generations set next_at = now() + interval '1 hour', lease_owner = null, lease_until = null where next_at <= now()`)
+    const next = Array.from({ length: 32 }, (_, place) => asleep[(turn * 32 + place) % asleep.length])
+    turn++
+    await db.query(`update reprise.generations set next_at = now() - interval '1 minute' where id = any ($1)`, [next])
+  }
   const claims = await time(claim, overdue)
   await db.query(`update reprise.generations set next_at = now() + interval '1 hour', lease_owner = null, lease_until = null where next_at <= now()`)
   const idle = await time(claim)

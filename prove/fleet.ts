@@ -54,6 +54,7 @@ export async function startFleet({ speed, leaseMs = 10_000, graceSec = 8, deadli
   const simulatorUrl = `http://127.0.0.1:${simulatorPort}`
   const postgres = await startEmbeddedPostgres({ dataDir: folder, logger: createLogger({ level: 'silent' }) })
   const db = createDatabase({ url: postgres.url, max: 4, applicationName: 'reprise proof', logger: createLogger({ level: 'silent' }) })
+  process.once('exit', () => isAlive(postgres.pid) && process.kill(postgres.pid, 'SIGQUIT')) // a proof that breaks off
   const children = new Set<Child>()
   const url = `http://127.0.0.1:${port}`
 

@@ -19,6 +19,9 @@ export interface ImagesReport {
 }
 
 const CARDS = 6
+/** Asked for as earlier ones end: each card has its chance before its deadline, and a crowd waits all the time. */
+const OPEN_JOBS = 60
+const SAY_EVERY_MS = 60_000
 /** What befalls one card in twenty, and how often in a row: some are got over, some are not. */
 const TROUBLES: [fault: string, times: number][] = [['code-455', 2], ['code-455', 12], ['code-400', 1], ['code-429', 1], ['submit-timeout', 1], ['submit-drop', 2], ['blocked', 1], ['finish-reason', 1], ['no-image', 3], ['code-500', 4]]
 
@@ -37,7 +40,7 @@ export async function imagesUnderKills({ seed, jobs, withinMs = 600_000, say = (
     const env = { GEMINI_TIMEOUT_SEC: '5' }
     const workers: Child[] = await Promise.all([fleet.startServer('worker', env), fleet.startServer('worker', env)])
     const users = await Promise.all(Array.from({ length: Math.min(10, jobs) }, (_, n) => buyer(fleet, n, jobs * CARDS)))
-    for (let n = 0; n < jobs; n++) {
+    const ask = async (n: number) => {
       for (let card = 0; card < CARDS; card++) {
         if (random() >= 0.05) continue
         const [fault, times] = TROUBLES[Math.floor(random() * TROUBLES.length)]!
@@ -47,16 +50,21 @@ export async function imagesUnderKills({ seed, jobs, withinMs = 600_000, say = (
       const { status, body } = await fleet.call('POST', '/functions/v1/create-generation-job-banana', { token, body: { productName: `Kettle no. ${n}`, productImages: [{ url: photo, name: 'kettle.jpg', type: 'product' }], selectedCards: [0, 1, 2, 3, 4, 5] } })
       if (status !== 202) throw new Error(`job ${n} was not accepted: ${status} ${JSON.stringify(body)}`)
     }
-    say(`    ${jobs} jobs accepted`)
     let killed = 0
-    for (const end = Date.now() + withinMs; ; ) {
+    let asked = 0
+    for (let end = Date.now() + withinMs, told = Date.now(); ; ) {
       const [open] = await fleet.rows<{ jobs: number }>(`select count(*)::int as jobs from public.generation_jobs where status in ('pending', 'processing')`)
-      if (open!.jobs === 0) break
+      for (let room = OPEN_JOBS - open!.jobs; room > 0 && asked < jobs; room--) await ask(asked++)
+      if (open!.jobs === 0 && asked === jobs) break
       if (Date.now() > end) {
-        broken.push(`${open!.jobs} jobs are still open`)
+        broken.push(`${open!.jobs} jobs are still open, ${jobs - asked} were not asked for`)
         break
       }
-      await sleep(500 + random() * 2_000)
+      if (Date.now() - told > SAY_EVERY_MS) {
+        told = Date.now()
+        say(`    ${asked} jobs asked for, ${open!.jobs} open, ${killed} workers killed`)
+      }
+      await sleep(500 + random() * 4_000)
       const place = Math.floor(random() * workers.length)
       await workers[place]!.kill('SIGKILL')
       killed++

@@ -22,6 +22,7 @@ const started: { name: string; pid: number }[] = []
 
 // Whatever ends the proof (a failed assertion, Ctrl-C) ends its children.
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
 /** Starts `node <file> …` and waits until one of its lines says that it is ready. */
 export async function startNode(

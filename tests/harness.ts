@@ -25,6 +25,8 @@ export interface Harness {
   url: string
   simulator: Awaited<ReturnType<typeof createSimulator>>
   wired: Awaited<ReturnType<typeof wire>>
+  /** With what it is wired: for a second process of the same installation. */
+  wiredWith: WireOptions
   database: TestDatabase
   blobs: DiskStore
   /** A signed-in user by name, with tokens. */
@@ -51,8 +53,8 @@ export interface Answer {
  * The whole of Reprise in this process: real PostgreSQL, real files, real HTTP, and the simulator speaking Suno's
  * protocol. `options` override what wire gets; `workers: false` starts none.
  */
-export async function startHarness(options: Partial<WireOptions> & { simulator?: Partial<SimulatorOptions>; workers?: boolean; timeScale?: number; sunoKey?: string | null; mureka?: boolean; google?: boolean; googleTimeoutMs?: number } = {}): Promise<Harness> {
-  const { simulator: simulatorOptions, workers = true, timeScale = 1 / 100, sunoKey = 'demo', mureka = false, google = false, googleTimeoutMs = 1_000, ...overrides } = options
+export async function startHarness(options: Partial<WireOptions> & { simulator?: Partial<SimulatorOptions>; workers?: boolean; timeScale?: number; sunoKey?: string | null; mureka?: boolean; google?: boolean; googleTimeoutMs?: number; more?: WireOptions['providers'] } = {}): Promise<Harness> {
+  const { simulator: simulatorOptions, workers = true, timeScale = 1 / 100, sunoKey = 'demo', mureka = false, google = false, googleTimeoutMs = 1_000, more = [], ...overrides } = options
   const database = await createTestDatabase({ max: 4 })
   const folder = await mkdtemp(join(tmpdir(), 'reprise-test-'))
   const blobs = createDiskStore({ root: join(folder, 'files') })
@@ -63,15 +65,17 @@ export async function startHarness(options: Partial<WireOptions> & { simulator?:
   const others = [
     ...(mureka ? [createMureka({ apiKey: 'demo', baseUrl: simulator.url, fetch: http.fetch, timeScale })] : []),
     ...(google ? [createGoogle({ apiKeys: ['demo', 'demo-2'], baseUrl: simulator.url, fetch: http.fetch, readImage: pictureReader(blobs), timeoutMs: googleTimeoutMs, timeScale })] : []),
+    ...more,
   ]
   let ownUrl = 'http://127.0.0.1:0'
-  const wired = await wire({
+  const wiredWith: WireOptions = {
     databaseUrl: database.url, databasePool: 10, compatSchema: 'public', providers: [...suno, ...others], providerBases: { suno: simulator.url, mureka: simulator.url, google: simulator.url },
     blobs, downloadAllowHosts: [new URL(simulator.url).host], ownUrl: () => ownUrl,
     corsOrigins: ['*'], demo: true, version: 'test', publicMedia: true, signupTokens: 0, deadlineSec: 60, graceSec: 2, archiveParallel: 16, fixityDays: 30, fixityMbPerSec: 1000, storagePricePerGb: 0.021, leaseMs: 1_000, sessionDays: 1,
     jwtSecret: JWT_SECRET, serviceRoleKey: SERVICE_KEY, node: `test-${systemIds.uuid().slice(0, 8)}`, clock: systemClock, ids: systemIds, random: Math.random, logger,
     ...overrides,
-  })
+  }
+  const wired = await wire(wiredWith)
   const server = await serve({ app: wired.app, host: '127.0.0.1', port: 0, logger, onDrain: () => wired.streams.drain() })
   ownUrl = server.url
   await wired.engine.start()
@@ -88,7 +92,7 @@ export async function startHarness(options: Partial<WireOptions> & { simulator?:
   }
 
   return {
-    url: server.url, simulator, wired, blobs, database, call,
+    url: server.url, simulator, wired, wiredWith, blobs, database, call,
     async user(name, tokens = 1_000) {
       const id = stableUuid(`test user ${name}`)
       const token = await signToken({ sub: id, role: 'authenticated' }, { secret: JWT_SECRET, clock: systemClock })

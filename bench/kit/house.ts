@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../../server/src/database/embedded.ts'
@@ -43,6 +43,7 @@ export interface HouseOptions {
  */
 export async function startHouse({ roles, provider, env = {}, nodeOptions = [] }: HouseOptions): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), 'reprise-bench-'))
+  await chmod(folder, 0o755) // as root, the database's user must pass through
   const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
   const stop = async () => {
     for (const one of undo.splice(0).reverse()) await one()

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../../database/testing/test-database.ts'
 import type { Logger } from '../../kernel/logger.ts'
-import { checkLedger, prune, recorded } from './maintenance.ts'
+import { checkLedger, createMaintenance, prune, recorded } from './maintenance.ts'
 
 describe('side work', () => {
   let database: TestDatabase
@@ -62,5 +62,23 @@ describe('side work', () => {
     await expect(recorded(database.db, logger, 'a job', () => Promise.reject(new Error('the disk is gone')))).rejects.toThrow('the disk is gone')
     expect(said).toEqual(['ALERT: a job failed'])
     expect(await row()).toMatchObject({ last_success: first.last_success, last_failure: expect.any(Date), last_error: 'the disk is gone' })
+  })
+
+  it('what a node had begun when it died is begun again', async () => {
+    const troubles: unknown[] = []
+    let begun = 0
+    const nothing = async () => undefined
+    const maintenance = createMaintenance({
+      db: database.db, sweepStaging: nothing, archive: nothing, fixity: nothing, superviseSec: 1,
+      // The first time it never comes back.
+      staleJobs: () => (++begun === 1 ? new Promise(() => undefined) : nothing()),
+      logger: { ...logger, warn: (trouble: unknown) => troubles.push(trouble) } as unknown as Logger,
+    })
+    await maintenance.start()
+    await query(`insert into reprise_boss.job (name, expire_seconds) values ('stale-jobs', 1)`)
+    await expect.poll(() => begun, { timeout: 15_000 }).toBe(1)
+    await expect.poll(() => begun, { timeout: 30_000 }).toBe(2)
+    expect(troubles).toEqual([])
+    await maintenance.stop()
   })
 })

@@ -29,18 +29,23 @@ export function nextRun(name: keyof typeof SCHEDULES, now: number): Date {
  * Side work on a schedule. Nothing here moves a generation: were all its jobs deleted, every generation would still
  * end right.
  */
-export function createMaintenance({ db, sweepStaging, archive, fixity, staleJobs, logger }: {
+export function createMaintenance({ db, sweepStaging, archive, fixity, staleJobs, logger, superviseSec = 60 }: {
   db: Database
   sweepStaging: () => Promise<unknown>
   archive: () => Promise<unknown>
   fixity: () => Promise<unknown>
   staleJobs: () => Promise<unknown>
   logger: Logger
+  /** How often work is looked for that a dead node had begun. */
+  superviseSec?: number
 }) {
   const boss = new PgBoss({
     schema: SCHEMA,
-    // On our own pool, so that its statements follow the same settings and close with it.
-    db: { executeSql: async (text, values) => ({ rows: (await db.query(text, values ?? [])).rows }) },
+    superviseIntervalSeconds: superviseSec,
+    monitorIntervalSeconds: superviseSec,
+    // On our own pool, so that its statements follow the same settings and close with it. Several statements in one text
+    // have a result each, which it wants to see: hence the bare pool.
+    db: { executeSql: (text, values) => db.pool.query(text, values) },
   })
   boss.on('error', (error) => logger.warn({ err: error }, 'side work failed for the moment'))
 
