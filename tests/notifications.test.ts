@@ -23,7 +23,8 @@ describe('notices', () => {
     const { body } = await reprise.call('POST', '/api/generations', { token: user.token, body: { ...song, ...more } })
     return reprise.settled(body.id, user)
   }
-  const notify = (user: TestUser, key: string | null, kind = 'done') => sql('select reprise.notify($1, $2, $3, $4, $5, $6) as written', [user.id, kind, 'Title', 'Message', '/x', key])
+  const notify = (user: TestUser, key: string | null, name = 'Song') =>
+    sql('select reprise.notify_all($1) as written', [JSON.stringify([{ userId: user.id, occasion: 'done', key, link: '/x', about: { name } }])])
 
   it('a song that is ready is told once, with a way to it; that it began is told to who asks for it', async () => {
     const [user, curious] = [await somebody(), await somebody()]
@@ -62,6 +63,26 @@ describe('notices', () => {
     expect((await told(user)).items).toMatchObject([{ kind: 'partly_done', type: 'warning', title: 'Готово частично', message: '«Half»: сохранено не всё, не хватает: 1. Возвращено токенов: 5.' }])
   })
 
+  it('a name is shown as it is, however long or strange; what nobody has words for is not told in silence', async () => {
+    const user = await somebody()
+    await set(user, { language: 'en' })
+    for (const name of ['{refund} {name}', '100 % \\1 {', `${'a'.repeat(58)} 🎵🎵`, '  \n ']) await notify(user, null, name)
+    expect((await told(user)).items.map((one: any) => one.message).reverse()).toEqual(
+      ['“{refund} {name}”', '“100 % \\1 {”', `“${'a'.repeat(58)}…”`, '“Untitled”'].map((name) => `${name} is saved and yours.`))
+    await expect(sql('select reprise.notify_all($1)', [JSON.stringify([{ userId: user.id, occasion: 'of nothing', about: {} }])])).rejects.toThrow('nobody knows how to tell of of nothing')
+  })
+
+  it('every occasion has its words in every language, with the same places', async () => {
+    const rows = await sql('select occasion, kind, language, title, message from reprise.sayings()')
+    for (const [occasion, its] of Map.groupBy(rows, (row) => row.occasion)) {
+      expect([occasion, its.map(({ language }) => language).sort()]).toEqual([occasion, ['en', 'fr', 'ru']])
+      expect([occasion, new Set(its.map(({ kind }) => kind)).size]).toEqual([occasion, 1])
+      const places = new Set(its.map(({ message }) => (message.match(/\{\w+\}/g) ?? []).sort().join()))
+      expect([occasion, places.size]).toEqual([occasion, 1])
+    }
+    expect([...new Set(rows.map(({ kind }) => kind))].sort()).toEqual(Object.keys(ALL_ON).sort())
+  })
+
   it('what is switched off is not told', async () => {
     const user = await somebody()
     await set(user, { kinds: { ...ALL_ON, done: false, started: false } })
@@ -72,7 +93,7 @@ describe('notices', () => {
   it('the same notice is written once, also by two at once; without a key each time', async () => {
     const user = await somebody()
     const written = await Promise.all([notify(user, 'one'), notify(user, 'one'), notify(user, 'one')])
-    expect(written.flat().filter((row) => row.written)).toHaveLength(1)
+    expect(written.flat().map((row) => row.written).sort()).toEqual([0, 0, 1])
     await notify(user, null)
     await notify(user, null)
     expect((await told(user)).unread).toBe(3)
@@ -101,7 +122,7 @@ describe('notices', () => {
 
   it('pages go on where they ended, also when many were written at once; unread alone on request', async () => {
     const user = await somebody()
-    await sql(`select reprise.notify_all((select jsonb_agg(jsonb_build_object('userId', $1::text, 'kind', 'done', 'key', n::text, 'texts', '{"ru":{"title":"t","message":"m"}}'::jsonb)) from generate_series(1, 25) n))`, [user.id])
+    await sql(`select reprise.notify_all((select jsonb_agg(jsonb_build_object('userId', $1::text, 'occasion', 'done', 'key', n::text, 'about', '{"name":"n"}'::jsonb)) from generate_series(1, 25) n))`, [user.id])
     const ids: string[] = []
     for (let cursor = ''; ;) {
       const page = await told(user, `?limit=10${cursor}`)

@@ -19,6 +19,7 @@ describe('a provider switch', () => {
     old.usually({ json: { mime: 'image/png', base64 } })
     reprise = await startHarness({
       workers: false, sunoKey: null, google: true, imageProvider: 'sync-bytes',
+      providerBases: { 'sync-bytes': old.url, google: 'http://127.0.0.1:9' }, // no callbacks are told to either
       more: [createSyncBytes({ apiKey: 'a-key-of-the-old-provider', baseUrl: old.url, fetch: http.fetch, timeScale: 1 / 200 })],
     })
     user = await reprise.user('who waits through a switch')

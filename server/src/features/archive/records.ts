@@ -182,7 +182,8 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
         await endJobs(tx, work.trackId, 'failed', error)
         if (row!.noticed_at || row!.safe) return
         await tx.query('update reprise.archivals set noticed_at = reprise.now() where track_id = $1', [work.trackId])
-        await tell(tx, work)
+        const notice = { userId: work.userId, occasion: 'archive_failed', link: `${linkBase}/workspace/library?track=${work.trackId}`, about: { name: work.title } }
+        await tx.query('select reprise.notify_all($1)', [JSON.stringify([notice])])
       })
     },
   }
@@ -191,17 +192,6 @@ export function createArchiveRecords({ db, schema, node, leaseMs, linkBase }: { 
   async function expireByWhatIsLeft(tx: Queryable, trackId: string): Promise<void> {
     await tx.query(`update "${schema}".tracks t set expires_at = reprise.expiry_of(t) where t.id = $1`, [trackId])
     await tx.query(`update reprise.archivals a set expires_at = coalesce(t.expires_at, a.expires_at) from "${schema}".tracks t where t.id = a.track_id and a.track_id = $1`, [trackId])
-  }
-
-  /** The seed's words, and ours for who reads another language. */
-  async function tell(tx: Queryable, work: Work): Promise<void> {
-    const texts = {
-      ru: { title: 'Не удалось архивировать трек', message: `Трек "${work.title ?? 'Без названия'}" не был сохранен. Он может стать недоступен.` },
-      en: { title: 'A track could not be archived', message: `The track “${work.title ?? 'Untitled'}” has not been saved. It may become unavailable.` },
-      fr: { title: 'Un titre n’a pas pu être archivé', message: `Le titre « ${work.title ?? 'Sans titre'} » n’a pas été enregistré. Il risque de ne plus être disponible.` },
-    }
-    const notice = { userId: work.userId, kind: 'archive_failed', link: `${linkBase}/workspace/library?track=${work.trackId}`, texts }
-    await tx.query('select reprise.notify_all($1)', [JSON.stringify([notice])])
   }
 }
 

@@ -153,7 +153,7 @@ describe('fixity', () => {
     await database.db.setClockOffset(60 * DAY_MS)
     await readAll(node())
     expect(await findings()).toMatchObject([{ tries: 2, ended_at: null }])
-    expect(await notices()).toMatchObject([{ user_id: user, type: 'warning', link: `/workspace/library?track=${id}`, message: expect.stringContaining('"Песня"') }])
+    expect(await notices()).toMatchObject([{ user_id: user, type: 'warning', link: `/workspace/library?track=${id}`, message: expect.stringContaining('«Песня»') }])
     expect(said.some(({ text, about }) => text.startsWith('ALERT') && about.blobKey === key && about.why === 'its source has other bytes now')).toBe(true)
     expect((await query('select verified_at, checked_at from reprise.files')).rows[0]).toMatchObject({ verified_at: null, checked_at: expect.any(Date) })
   })

@@ -1,5 +1,6 @@
 import type { Database, Queryable } from '../../database/pool.ts'
 import type { Examined } from '../../engine/heal.ts'
+import type { Language } from '../../texts/texts.ts'
 import type { Listed } from './compare.ts'
 
 /** Tries to put a damaged file right while its source does not answer, after the first; then once a day. Minutes. */
@@ -22,19 +23,25 @@ interface Options {
   linkBase: string
 }
 
+/** What a file is to its owner. */
+const WHAT: Record<string, Record<Language, string>> = {
+  audio: { en: 'The track', ru: 'Трек', fr: 'Le titre' },
+  image: { en: 'The cover of', ru: 'Обложка трека', fr: 'La pochette de' },
+  video: { en: 'The video of', ru: 'Видео трека', fr: 'La vidéo de' },
+  file: { en: 'The file', ru: 'Файл', fr: 'Le fichier' },
+}
+
 /** What fixity writes down. A file's row is only touched when reading it has ended: whoever dies before that leaves it due. */
 export function createFixityRecords({ db, schema, node, days, leaseMs, linkBase }: Options) {
   async function tell(tx: Queryable, blobKey: string, missing: boolean): Promise<void> {
     const { rows } = await tx.query<{ user_id: string; track_id: string | null; mime: string; path: string; title: string | null }>(
       `select distinct on (f.user_id, f.track_id) f.user_id, f.track_id, f.mime, f.path, t.title from reprise.files f
        left join "${schema}".tracks t on t.id = f.track_id where f.blob_key = $1 order by f.user_id, f.track_id, f.path`, [blobKey])
-    for (const row of rows) {
-      const what = row.track_id ? `${row.mime.startsWith('image/') ? 'Обложка' : row.mime.startsWith('video/') ? 'Видео' : 'Файл'} трека "${row.title ?? 'Без названия'}"` : `Файл "${row.path.split('/').at(-1)}"`
-      const [title, state] = missing ? ['Файл потерян', 'больше нет в хранилище'] : ['Файл повреждён', 'не читается без ошибок']
-      await tx.query(
-        `insert into "${schema}".notifications (user_id, type, title, message, link) values ($1, 'warning', $2, $3, $4)`,
-        [row.user_id, title, `${what}: ${state}, и восстановить его у провайдера не удалось.`, row.track_id && `${linkBase}/workspace/library?track=${row.track_id}`])
-    }
+    const notices = rows.map(({ user_id, track_id, mime, path, title }) => ({
+      userId: user_id, occasion: missing ? 'file_lost' : 'file_damaged', link: track_id && `${linkBase}/workspace/library?track=${track_id}`,
+      about: { what: WHAT[track_id ? mime.split('/')[0]! : 'file'] ?? WHAT.file, name: track_id ? title : path.split('/').at(-1) },
+    }))
+    await tx.query('select reprise.notify_all($1)', [JSON.stringify(notices)])
   }
 
   const endNobodys = (tx: Queryable) => tx.query(

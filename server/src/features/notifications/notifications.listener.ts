@@ -1,18 +1,8 @@
 import type { AppliedMove, MoveListener } from '../../engine/store.ts'
-import { label, type Language } from '../../texts/texts.ts'
-import { sayings, type Occasion, type Said } from './notice-texts.ts'
+import { label, LANGUAGES } from '../../texts/texts.ts'
 
-/** As `reprise.notify_all` takes it. */
-interface Notice {
-  userId: string
-  kind: string
-  key: string
-  link: string
-  generationId: string
-  texts: Record<Language, Said>
-}
-
-const LONGEST_NAME = 60
+/** What happened to a generation that is worth a notice: an occasion of `reprise.sayings`. */
+export type Occasion = 'started' | 'done' | 'partly_done' | 'failed' | 'late'
 
 /**
  * Tells the owner, in the transaction of the move, what became of a generation. To be called after the tokens are
@@ -24,7 +14,6 @@ export const tellMoves: MoveListener = async (tx, moves) => {
   await tx.query({ name: 'notify_all', text: 'select reprise.notify_all($1)', values: [JSON.stringify(notices)] })
 }
 
-/** What happened in this move that is worth a notice. */
 export function occasionsOf({ decision: { before, after } }: Pick<AppliedMove, 'decision'>): Occasion[] {
   const was = before.generation
   const is = after.generation
@@ -37,17 +26,9 @@ export function occasionsOf({ decision: { before, after } }: Pick<AppliedMove, '
   return waited && ['generating', 'previewing', 'saving'].includes(is.state) ? ['started'] : []
 }
 
-function noticeOf({ decision: { after } }: AppliedMove, occasion: Occasion): Notice {
+/** As `reprise.notify_all` takes it. */
+function noticeOf({ decision: { after } }: AppliedMove, occasion: Occasion) {
   const { id, userId, request, missing, errorCode } = after.generation
-  return {
-    userId, generationId: id, link: `/generations/${id}`, key: `${occasion}:${id}`,
-    kind: occasion === 'late' ? 'done' : occasion,
-    texts: sayings(occasion, { name: shortened(request.title ?? request.prompt), missing, reason: (language) => label(language, errorCode ?? 'provider_failed') }),
-  }
-}
-
-/** The first words; a character of two halves is never cut. */
-function shortened(text: string): string {
-  const all = [...text.replace(/\s+/g, ' ').trim()]
-  return all.length <= LONGEST_NAME ? all.join('') : `${all.slice(0, LONGEST_NAME - 1).join('').trimEnd()}…`
+  const reason = Object.fromEntries(LANGUAGES.map((language) => [language, label(language, errorCode ?? 'provider_failed')]))
+  return { userId, occasion, key: `${occasion}:${id}`, link: `/generations/${id}`, generationId: id, about: { name: request.title ?? request.prompt, missing, reason } }
 }

@@ -61,25 +61,6 @@ begin
   return exists (select from ${COMPAT_SCHEMA}.generation_tasks t join reprise.generations g on g.id = t.generation_id where t.job_id = p_job and g.finished_at is null);
 end $$;
 
--- Tells the owner, in the user's language, of a job that was closed; once, whoever else tells how it ended.
-create or replace function reprise.tell_closed_job(p_user uuid, p_job uuid, p_link text, p_name text, p_kept int, p_all int, p_refunded bigint) returns void language plpgsql as $$
-declare
-  v_name text := coalesce(nullif(left(btrim(p_name), 60), ''), '…');
-  v_refund text := case when p_refunded > 0 then p_refunded::text end;
-begin
-  perform reprise.notify_all(jsonb_build_array(jsonb_build_object('userId', p_user, 'kind', case when p_kept > 0 then 'partly_done' else 'failed' end,
-    'key', 'job-ended:' || p_job, 'link', p_link, 'texts', jsonb_build_object(
-    'ru', jsonb_build_object('title', case when p_kept > 0 then 'Готово частично' else 'Не получилось' end,
-      'message', '«' || v_name || '»: ' || case when p_kept > 0 then 'готово ' || p_kept || ' из ' || p_all || ', остальное не удалось создать.' else 'создать не удалось.' end
-        || coalesce(' Возвращено токенов: ' || v_refund || '.', '')),
-    'en', jsonb_build_object('title', case when p_kept > 0 then 'Partly ready' else 'It did not work' end,
-      'message', '“' || v_name || '”: ' || case when p_kept > 0 then p_kept || ' of ' || p_all || ' are ready, the others could not be made.' else 'it could not be made.' end
-        || coalesce(' Tokens returned: ' || v_refund || '.', '')),
-    'fr', jsonb_build_object('title', case when p_kept > 0 then 'Prêt en partie' else 'Cela n’a pas marché' end,
-      'message', '« ' || v_name || ' » : ' || case when p_kept > 0 then p_kept || ' sur ' || p_all || ' sont prêts, les autres n’ont pas pu être créés.' else 'la création a échoué.' end
-        || coalesce(' Jetons rendus : ' || v_refund || '.', ''))))));
-end $$;
-
 -- Decides about one job in one transaction. `closed` is the status that it got; null when it was left alone: it has
 -- ended, it is too young, the engine or the archive has it (an open generation is armed: a constraint sees to it), or
 -- somebody writes it at this moment. Whoever moves a generation locks generation, then job, then cards; here nothing is
@@ -137,7 +118,7 @@ begin
     error_message = v_all - kept || ' of ' || v_all || ' cards failed: nobody worked on them any more' || case when refunded > 0 then ', ' || refunded || ' tokens were returned' else '' end
   where j.id = p_id;
 
-  perform reprise.tell_closed_job(v_job.user_id, p_id, p_link_base || '/images/' || p_id, v_job.product_name, kept, v_all, refunded);
+  perform reprise.tell_ended_job(v_job.user_id, p_id, p_link_base || '/images/' || p_id, v_job.product_name, kept, v_all, refunded);
 end $$;
 
 -- A song. Of ours the engine's word is written down once more; the team's own is kept when it names a file.
@@ -169,7 +150,7 @@ begin
   update ${COMPAT_SCHEMA}.ai_generations a set status = closed, updated_at = reprise.now(),
     error_message = case when closed = 'failed' then coalesce(a.error_message, 'Nobody worked on it any more') else a.error_message end where a.id = p_id;
   if closed = 'failed' then
-    perform reprise.tell_closed_job(v_row.user_id, p_id, null, coalesce(v_row.metadata ->> 'title', v_row.prompt), 0, 1, refunded);
+    perform reprise.tell_ended_job(v_row.user_id, p_id, null, coalesce(v_row.metadata ->> 'title', v_row.prompt), 0, 1, refunded);
   end if;
 end $$;
 
