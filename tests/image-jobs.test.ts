@@ -233,6 +233,21 @@ describe('image jobs', () => {
     const styled = await create(bodyOf({ selectedCards: [1], styleSourceImageUrl: job.cards[0].imageUrl, sourceJobId: body.jobId }))
     expect(await ended(styled.body.jobId)).toMatchObject({ status: 'completed', styleSourceImageUrl: job.cards[0].imageUrl, sourceJobId: body.jobId })
 
+    // Trying again costs what that kind of card costs now: a new card in that style is no regeneration.
+    const price = (tokensPerResult: number) => reprise.call('PUT', '/api/prices/image_regeneration', { token: SERVICE_KEY, body: { tokensPerResult } })
+    expect((await price(7)).status).toBe(200)
+    try {
+      provider.next({ status: 400, json: { error: 'no' } })
+      const unlucky = await create(bodyOf({ selectedCards: [2], styleSourceImageUrl: job.cards[0].imageUrl, sourceJobId: body.jobId }))
+      expect(await ended(unlucky.body.jobId)).toMatchObject({ status: 'failed', tokensCost: 1 })
+      const tried = await reprise.call('POST', `/api/image-jobs/${unlucky.body.jobId}/cards/2/retry`, { token: user.token })
+      expect(await ended(tried.body.jobId)).toMatchObject({ status: 'completed', tokensCost: 1 })
+      const dear = await reprise.call('POST', `/api/image-jobs/${body.jobId}/cards/0/regenerate`, { token: user.token, headers: { 'idempotency-key': 'not the click before' } })
+      expect(await ended(dear.body.jobId)).toMatchObject({ tokensCost: 7 })
+    } finally {
+      await price(1)
+    }
+
     const zip = await fetch(`${reprise.url}/api/image-jobs/${body.jobId}/zip`, { headers: { authorization: `Bearer ${user.token}` } })
     const bytes = Buffer.from(await zip.arrayBuffer())
     expect([zip.status, zip.headers.get('content-length')]).toEqual([200, String(bytes.length)])
@@ -400,7 +415,10 @@ describe('image jobs at Google', () => {
         expect(await shapeOf(await jobOf(`/api/image-jobs/${wide.id}/cards/3/${action}`, body)), action).toBeCloseTo(16 / 9, 1)
       }
       const refused = await jobOf('/functions/v1/create-generation-job-banana', { productName: 'Lamp [[fault:blocked]]', productImages: [url], selectedCards: [0] })
-      expect(refused).toMatchObject({ status: 'failed', cards: [{ error: { code: 'content_policy' }, tokens: { released: 1, captured: 0 } }] })
+      expect(refused).toMatchObject({ status: 'failed', cards: [{ error: { code: 'content_policy', reason: 'PROHIBITED_CONTENT' }, tokens: { released: 1, captured: 0 } }] })
+      // What the seed's front end reads says it too, and nothing else of the provider's words.
+      const { rows: [row] } = await reprise.database.db.query('select t.last_error, j.error_message from generation_tasks t join generation_jobs j on j.id = t.job_id where j.id = $1', [refused.id])
+      expect(row).toEqual({ last_error: 'Content policy violation: PROHIBITED_CONTENT', error_message: '1 of 1 cards failed, their tokens were returned: Content policy violation: PROHIBITED_CONTENT' })
     } finally {
       await reprise.close()
     }

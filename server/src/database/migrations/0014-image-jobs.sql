@@ -51,8 +51,10 @@ create table ${COMPAT_SCHEMA}.generation_tasks (
   generation_id uuid unique,
   -- the card that this one regenerates, edits or tries again,
   source_task_id uuid,
-  -- and a small copy of the picture, made after it is stored
+  -- a small copy of the picture, made after it is stored,
   thumbnail_url text,
+  -- and what kind of price it was asked for: trying it again costs what that kind costs then
+  price_kind text,
   unique (job_id, card_index)
 );
 create index generation_tasks_source on ${COMPAT_SCHEMA}.generation_tasks (source_task_id) where source_task_id is not null;

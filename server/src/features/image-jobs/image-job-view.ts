@@ -46,13 +46,10 @@ function cardView(card: CardRow, language: Language, playable: Playable): z.infe
   }
 }
 
-/** Why a model refused, by the names that Google has for it: nothing else of a provider's words is shown to users. */
-const REFUSALS = /\b(IMAGE_PROHIBITED_CONTENT|PROHIBITED_CONTENT|IMAGE_SAFETY|SAFETY|BLOCKLIST|IMAGE_RECITATION|RECITATION|SPII|LANGUAGE)\b/
-
-function errorOf({ errorCode, errorDetail, lastError }: CardRow, language: Language) {
+function errorOf({ errorCode, refusal, lastError }: CardRow, language: Language) {
   const known = errorCode !== null && errorCode in ERRORS ? (errorCode as ErrorCode) : null
   if (!known) return lastError === null ? null : { code: null, message: lastError, retryable: true, reason: null }
-  return { code: known, message: text(language, known), retryable: ERRORS[known].retryable, reason: (known === 'content_policy' && REFUSALS.exec(errorDetail ?? '')?.[1]) || null }
+  return { code: known, message: text(language, known), retryable: ERRORS[known].retryable, reason: refusal }
 }
 
 function fieldsOf(job: JobRow, cards: CardRow[]) {

@@ -22,8 +22,8 @@ export interface CardRow {
   state: string | null
   /** Why it failed, or why its last attempt did. */
   errorCode: string | null
-  /** The provider's own words, for the operator. */
-  errorDetail: string | null
+  /** The name that the model gave its refusal. */
+  refusal: string | null
   arrivedLateAt: Date | null
   deadlineAt: Date | null
   cost: number
@@ -96,7 +96,8 @@ export function createImageJobQueries({ db, schema }: { db: Database; schema: st
          select t.id, t.job_id as "jobId", t.card_index as index, t.card_type as type, t.status, t.prompt, t.image_url as "imageUrl", t.thumbnail_url as "thumbnailUrl",
            t.storage_path as "storagePath", t.retry_count as "retryCount", t.retry_after as "retryAfter", t.last_error as "lastError", t.started_at as "startedAt",
            t.completed_at as "completedAt", t.generation_id as "generationId", t.source_task_id as "sourceTaskId",
-           g.state, coalesce(g.error_code, last.error_code) as "errorCode", case when g.error_code is null then last.error_detail else g.error_detail end as "errorDetail", g.arrived_late_at as "arrivedLateAt", g.deadline_at as "deadlineAt",
+           g.state, coalesce(g.error_code, last.error_code) as "errorCode",
+           reprise.refusal_of(coalesce(g.error_code, last.error_code), case when g.error_code is null then last.error_detail else g.error_detail end) as refusal, g.arrived_late_at as "arrivedLateAt", g.deadline_at as "deadlineAt",
            coalesce(h.cost, 0) as cost, coalesce(h.held, 0) as held, coalesce(h.captured, 0) as captured, coalesce(h.released, 0) as released
          from c t left join reprise.generations g on g.id = t.generation_id
          left join lateral (select a.error_code, a.error_detail from reprise.attempts a where a.generation_id = t.generation_id order by a.number desc limit 1) last on true

@@ -91,11 +91,11 @@ export function createJobs({ db, schema, provider, acceptTogether, wake, picture
         [job.userId, job.productName, job.category, job.description, JSON.stringify(job.productImages), job.cards.length, accepted.reduce((sum, { cost }) => sum + cost, 0),
           job.unifiedStyling, job.styleDescription, job.styleSourceImageUrl, job.sourceJobId, job.aspectRatio])
       await tx.query(
-        `insert into ${tasksTable} (job_id, card_index, card_type, prompt, generation_id, source_task_id)
-         select $1, c.index, c.type, c.prompt, c.generation_id, c.source_task_id
-         from jsonb_to_recordset($2) as c (index int, type text, prompt text, generation_id uuid, source_task_id uuid)`,
+        `insert into ${tasksTable} (job_id, card_index, card_type, prompt, generation_id, source_task_id, price_kind)
+         select $1, c.index, c.type, c.prompt, c.generation_id, c.source_task_id, c.price_kind
+         from jsonb_to_recordset($2) as c (index int, type text, prompt text, generation_id uuid, source_task_id uuid, price_kind text)`,
         [row!.id, JSON.stringify(job.cards.map((card, place) => ({
-          index: card.index, type: card.type, prompt: card.request.prompt, generation_id: accepted[place]!.id, source_task_id: card.sourceTaskId,
+          index: card.index, type: card.type, prompt: card.request.prompt, generation_id: accepted[place]!.id, source_task_id: card.sourceTaskId, price_kind: card.priceKind,
         })))])
       return { jobId: row!.id, replayed: false }
     })
@@ -201,14 +201,14 @@ export function createJobs({ db, schema, provider, acceptTogether, wake, picture
 
   async function findCard(userId: string, jobId: string, index: number) {
     const { rows: [row] } = await db.query<JobRow & {
-      id: string; type: string; status: string; storagePath: string | null; generationId: string; request: GenerationRequest | null
+      id: string; type: string; status: string; storagePath: string | null; generationId: string; priceKind: string; request: GenerationRequest | null
     }>(
-      `select ${JOB_ROW}, t.id, t.card_type as type, t.status, t.storage_path as "storagePath", t.generation_id as "generationId", g.request
+      `select ${JOB_ROW}, t.id, t.card_type as type, t.status, t.storage_path as "storagePath", t.generation_id as "generationId", coalesce(t.price_kind, 'image') as "priceKind", g.request
        from ${tasksTable} t join ${jobsTable} j on j.id = t.job_id left join reprise.generations g on g.id = t.generation_id
        where t.job_id = $1 and t.card_index = $2 and j.user_id = $3`, [jobId, index, userId])
     if (!row) throw new AppError('not_found')
-    const { id, type, status, storagePath, generationId, request, ...job } = row
-    return { id, type, status, storagePath, generationId, request, job, priceKind: type === 'mainEdit' ? 'image_edit' : job.sourceJobId ? 'image_regeneration' : 'image' }
+    const { id, type, status, storagePath, generationId, priceKind, request, ...job } = row
+    return { id, type, status, storagePath, generationId, priceKind, request, job }
   }
 
   function edited({ job, storagePath, request }: Awaited<ReturnType<typeof findCard>>, instruction: string): GenerationRequest {

@@ -1,3 +1,9 @@
+-- Why a model refused, by the names that Google has for it: nothing else of a provider's words is shown to users.
+create or replace function reprise.refusal_of(p_code text, p_detail text) returns text language sql immutable as $$
+  select case when p_code = 'content_policy' then
+    substring(p_detail from '\y(?:IMAGE_PROHIBITED_CONTENT|PROHIBITED_CONTENT|IMAGE_SAFETY|SAFETY|BLOCKLIST|IMAGE_RECITATION|RECITATION|SPII|LANGUAGE)\y') end
+$$;
+
 -- Keeps cards and jobs as the records of their generations are; called in the transaction of every move.
 -- p_stored: [{"generationId", "imageUrl", "storagePath"}] of pictures that this move stored, also late ones.
 -- A card that ended keeps its status, as its generation does; a late picture only fills in where it lies.
@@ -16,13 +22,14 @@ begin
 
   update ${COMPAT_SCHEMA}.generation_tasks t set
     status = n.status, retry_count = n.retry_count, retry_after = n.retry_after,
-    last_error = coalesce((select l.label from reprise.error_labels l where l.code = n.error_code), n.error_code, t.last_error),
+    last_error = coalesce(coalesce((select l.label from reprise.error_labels l where l.code = n.error_code), n.error_code) || coalesce(': ' || reprise.refusal_of(n.error_code, n.error_detail), ''), t.last_error),
     image_url = coalesce(s."imageUrl", t.image_url), storage_path = coalesce(s."storagePath", t.storage_path),
     started_at = case when n.status <> 'pending' then coalesce(t.started_at, reprise.now()) end,
     completed_at = case when n.status in ('completed', 'failed') then coalesce(t.completed_at, reprise.now()) end,
     updated_at = reprise.now()
   from (
     select g.id, a.retry_count, coalesce(g.error_code, a.error_code) as error_code,
+      case when g.error_code is null then a.error_detail else g.error_detail end as error_detail,
       case
         -- who closed it (a sweep, the team's own app) has the last word
         when c.status in ('completed', 'failed') then c.status
@@ -37,7 +44,8 @@ begin
     join ${COMPAT_SCHEMA}.generation_tasks c on c.generation_id = g.id
     cross join lateral (
       select count(*) filter (where a.ended_at is not null and a.state = 'rejected')::int as retry_count,
-        (array_agg(a.error_code order by a.number desc) filter (where a.error_code is not null))[1] as error_code
+        (array_agg(a.error_code order by a.number desc) filter (where a.error_code is not null))[1] as error_code,
+        (array_agg(a.error_detail order by a.number desc) filter (where a.error_code is not null))[1] as error_detail
       from reprise.attempts a where a.generation_id = g.id
     ) a
   ) n
