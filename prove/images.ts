@@ -50,9 +50,19 @@ export async function imagesUnderKills({ seed, jobs, withinMs = 600_000, say = (
       const { status, body } = await fleet.call('POST', '/functions/v1/create-generation-job-banana', { token, body: { productName: `Kettle no. ${n}`, productImages: [{ url: photo, name: 'kettle.jpg', type: 'product' }], selectedCards: [0, 1, 2, 3, 4, 5] } })
       if (status !== 202) throw new Error(`job ${n} was not accepted: ${status} ${JSON.stringify(body)}`)
     }
-    let killed = 0
     let asked = 0
-    for (let end = Date.now() + withinMs, told = Date.now(); ; ) {
+    let over = false
+    let killed = 0
+    const killing = (async () => {
+      while (!over) {
+        await sleep(500 + random() * 6_000)
+        const place = Math.floor(random() * workers.length)
+        await workers[place]!.kill('SIGKILL')
+        killed++
+        workers[place] = await fleet.startServer('worker', env)
+      }
+    })()
+    for (let end = Date.now() + withinMs, told = Date.now(); ; await sleep(250)) {
       const [open] = await fleet.rows<{ jobs: number }>(`select count(*)::int as jobs from public.generation_jobs where status in ('pending', 'processing')`)
       for (let room = OPEN_JOBS - open!.jobs; room > 0 && asked < jobs; room--) await ask(asked++)
       if (open!.jobs === 0 && asked === jobs) break
@@ -64,12 +74,9 @@ export async function imagesUnderKills({ seed, jobs, withinMs = 600_000, say = (
         told = Date.now()
         say(`    ${asked} jobs asked for, ${open!.jobs} open, ${killed} workers killed`)
       }
-      await sleep(500 + random() * 4_000)
-      const place = Math.floor(random() * workers.length)
-      await workers[place]!.kill('SIGKILL')
-      killed++
-      workers[place] = await fleet.startServer('worker', env)
     }
+    over = true
+    await killing
     figures = { workersKilled: killed, ...(await judge(fleet, broken)) }
     for (const { id, token } of users) {
       const { body } = await fleet.call('GET', '/api/balance', { token })

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { CommandRefused } from '../server/src/kernel/command-refused.ts'
 import { importCommand } from '../server/src/cli/import.ts'
 import { createTestDatabase, type TestDatabase } from '../server/src/database/testing/test-database.ts'
-import { ImportRefused } from '../server/src/features/import/source.ts'
 import { stableUuid } from '../server/src/kernel/ids.ts'
 import { startFileHost, type FileHost } from './file-host.ts'
 import { startHarness, type Harness } from './harness.ts'
@@ -59,7 +59,7 @@ async function cli(args: string[]): Promise<{ code: number; out: string; err: st
       config: { compatSchema: 'public', downloadAllowHosts: [files.host] }, databaseUrl: () => reprise.database.url, env: env(), stdout: out, stderr: err as never, signal: new AbortController().signal,
     })
   } catch (error) {
-    if (!(error instanceof ImportRefused)) throw error
+    if (!(error instanceof CommandRefused)) throw error
     err.write(error.message)
   }
   out.end()

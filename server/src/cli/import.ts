@@ -1,13 +1,14 @@
 import { access, constants, rename, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CommandRefused } from '../kernel/command-refused.ts'
 import { createDatabase, type Queryable } from '../database/pool.ts'
 import { parseMap } from '../features/import/columns.ts'
 import { openCsv } from '../features/import/csv-source.ts'
 import { createImport } from '../features/import/import.ts'
 import { IDENTITY, openTable } from '../features/import/postgres-source.ts'
 import { makeReport, printReport } from '../features/import/report.ts'
-import { ImportRefused, type Source } from '../features/import/source.ts'
+import type { Source } from '../features/import/source.ts'
 import { sleep } from '../kernel/clock.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createProgress, type Progress } from './progress.ts'
@@ -57,7 +58,7 @@ const LOOK_MS = 1_000
 const NO_WORKER_MS = 30_000
 const MOST_TROUBLES = 10_000
 
-/** `reprise import`. Answers the exit code; throws ImportRefused with a message for the operator. */
+/** `reprise import`. Answers the exit code; throws CommandRefused with a message for the operator. */
 export async function importCommand(args: string[], context: ImportContext): Promise<number> {
   const { config, env, stdout, signal } = context
   let given: ReturnType<typeof parse>
@@ -73,7 +74,7 @@ export async function importCommand(args: string[], context: ImportContext): Pro
   }
   const map = parseMap(given.map ?? [])
   const reportFile = given.report === undefined ? null : resolve(given.report)
-  if (reportFile) await access(dirname(reportFile), constants.W_OK).catch(() => Promise.reject(new ImportRefused(`--report ${given.report}: its folder cannot be written.`)))
+  if (reportFile) await access(dirname(reportFile), constants.W_OK).catch(() => Promise.reject(new CommandRefused(`--report ${given.report}: its folder cannot be written.`)))
 
   const startedAt = new Date()
   const worker = given.work && !given['dry-run'] ? await startWorker(env) : null
@@ -143,7 +144,7 @@ async function openSource(given: ReturnType<typeof parse>, { config, databaseUrl
   if (given.csv !== undefined) return openCsv({ file: given.csv, encoding: given.encoding, delimiter: given.delimiter })
   const name = given.from?.startsWith('env:') ? given.from.slice(4) : null
   const url = name === null ? given.from : env[name]
-  if (name !== null && !url) throw new ImportRefused(`--from env:${name}: ${name} is not set.`)
+  if (name !== null && !url) throw new CommandRefused(`--from env:${name}: ${name} is not set.`)
   const { rows: [here] } = await session.query<{ identity: string }>(IDENTITY)
   return openTable({ url: url ?? databaseUrl(), table: given.table ?? 'tracks', ours: { table: `"${config.compatSchema}".tracks`, sameDatabase: (identity) => identity === here!.identity } })
 }

@@ -1,8 +1,9 @@
 import { access, constants, rename, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CommandRefused } from '../kernel/command-refused.ts'
 import { createDatabase } from '../database/pool.ts'
-import { checkRefundStatement, openForeignDatabase, RepairRefused, type PlannedRepair } from '../features/stale-jobs/foreign-database.ts'
+import { checkRefundStatement, openForeignDatabase, type PlannedRepair } from '../features/stale-jobs/foreign-database.ts'
 import { createStaleJobs, type ClosedJob } from '../features/stale-jobs/stale-jobs.ts'
 import { createLogger } from '../kernel/logger.ts'
 
@@ -53,7 +54,7 @@ export interface RepairReport {
   errors: { table: string; jobId: string; error: string }[]
 }
 
-/** `reprise repair-stuck`. Answers the exit code; throws RepairRefused with a message for the operator. */
+/** `reprise repair-stuck`. Answers the exit code; throws CommandRefused with a message for the operator. */
 export async function repairCommand(args: string[], context: RepairContext): Promise<number> {
   let given: Options
   try {
@@ -68,7 +69,7 @@ export async function repairCommand(args: string[], context: RepairContext): Pro
     return 0
   }
   const file = given.report === undefined ? null : resolve(given.report)
-  if (file) await access(dirname(file), constants.W_OK).catch(() => Promise.reject(new RepairRefused(`--report ${given.report}: its folder cannot be written.`)))
+  if (file) await access(dirname(file), constants.W_OK).catch(() => Promise.reject(new CommandRefused(`--report ${given.report}: its folder cannot be written.`)))
   const { report, sql } = given.database === undefined ? await repairOwn(given, context) : await repairForeign(given.database, given, context)
   if (file) {
     await writeFile(`${file}.new`, `${JSON.stringify(report, null, 2)}\n`)
@@ -94,7 +95,7 @@ async function repairForeign(database: string, { apply = false, schema = 'public
   const statement = refund === undefined ? null : checkRefundStatement(refund)
   const variable = database.startsWith('env:') ? database.slice(4) : null
   const url = variable === null ? database : env[variable]
-  if (!url) throw new RepairRefused(`--database env:${variable}: ${variable} is not set.`)
+  if (!url) throw new CommandRefused(`--database env:${variable}: ${variable} is not set.`)
   const foreign = await openForeignDatabase({ url, schema })
   try {
     const plan = await foreign.plan(statement)
@@ -103,7 +104,7 @@ async function repairForeign(database: string, { apply = false, schema = 'public
     if (!apply) return { report: reportOf(foreign.name, false, plan.map(jobOf), []), sql: [foreign.preparation, ...plan.map(({ sql }) => sql)].join('\n') }
 
     if (!statement && plan.some((one) => one.refund > 0)) {
-      throw new RepairRefused(`Tokens are to be given back and nobody has said how: --refund 'select refund_tokens($user, $amount, $reason)'`)
+      throw new CommandRefused(`Tokens are to be given back and nobody has said how: --refund 'select refund_tokens($user, $amount, $reason)'`)
     }
     if (plan.length) await foreign.prepare()
     const jobs: ClosedJob[] = []

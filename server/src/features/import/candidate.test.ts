@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { CommandRefused } from '../../kernel/command-refused.ts'
 import { stableUuid } from '../../kernel/ids.ts'
 import { createReader, parseDate, parseDuration, type Candidate, type Refusal } from './candidate.ts'
 import { chooseColumns, parseMap, type Field } from './columns.ts'
-import { ImportRefused } from './source.ts'
 
 const NOW = Date.parse('2026-11-21T12:00:00Z')
 const UUID = '0b9f6a4e-3c1d-4a57-9d38-2f1f5f3c7a10'
@@ -99,7 +99,7 @@ describe('columns are found', () => {
     [['id', 'user_id', 'created_at'], '', /address of the audio.*--map audio_url=COLUMN/], [['url', 'created_at'], '', /owner's id.*--user ID/], [['url', 'user_id'], '', /date of making/],
     [['url', 'user_id'], 'created_at=made_at', /no column "made_at".*url, user_id/], [['url'], 'artist=x', /no field artist/], [['url'], 'audio_url', /field=column/],
   ])('%j with --map %j is refused in words that help', (columns, map, says) => {
-    expect(() => choose(columns, map)).toThrow(ImportRefused)
+    expect(() => choose(columns, map)).toThrow(CommandRefused)
     expect(() => choose(columns, map)).toThrow(says)
   })
 

@@ -1,4 +1,4 @@
-import { ImportRefused } from './source.ts'
+import { CommandRefused } from '../../kernel/command-refused.ts'
 
 /** What can be imported, each with the names that it usually has; compared without case, spaces and underscores. */
 export const FIELDS = {
@@ -32,15 +32,15 @@ export function parseMap(texts: string[]): Map<Field, string> {
   for (const pair of texts.flatMap((text) => text.split(',')).map((text) => text.trim()).filter(Boolean)) {
     const at = pair.indexOf('=')
     const field = pair.slice(0, at).trim() as Field
-    if (at < 0) throw new ImportRefused(`--map ${pair}: write it as field=column, e.g. audio_url=url`)
-    if (!NAMES.includes(field)) throw new ImportRefused(`--map ${pair}: there is no field ${field}. Fields are ${NAMES.join(', ')}.`)
+    if (at < 0) throw new CommandRefused(`--map ${pair}: write it as field=column, e.g. audio_url=url`)
+    if (!NAMES.includes(field)) throw new CommandRefused(`--map ${pair}: there is no field ${field}. Fields are ${NAMES.join(', ')}.`)
     named.set(field, pair.slice(at + 1).trim())
   }
   return named
 }
 
 /**
- * Which column each field is read from. What `named` does not say is found by its usual names. Throws ImportRefused
+ * Which column each field is read from. What `named` does not say is found by its usual names. Throws CommandRefused
  * when a named column does not exist, or nothing tells where the files, their dates or their owners are.
  */
 export function chooseColumns(columns: string[], named: Map<Field, string>, options: { userGiven: boolean }): Map<Field, string> {
@@ -52,7 +52,7 @@ export function chooseColumns(columns: string[], named: Map<Field, string>, opti
     if (asked === '') continue
     if (asked !== undefined) {
       const column = columns.find((one) => one === asked) ?? columns.find((one) => one.toLowerCase() === asked.toLowerCase())
-      if (column === undefined) throw new ImportRefused(`There is no column "${asked}" for ${field}. ${there}`)
+      if (column === undefined) throw new CommandRefused(`There is no column "${asked}" for ${field}. ${there}`)
       chosen.set(field, column)
       continue
     }
@@ -60,12 +60,12 @@ export function chooseColumns(columns: string[], named: Map<Field, string>, opti
     const usual = FIELDS[field].map((name) => columns.find((one) => plain(one) === name && !taken.has(one))).find((one) => one !== undefined)
     if (usual !== undefined) chosen.set(field, usual)
   }
-  if (!chosen.has('audio_url')) throw new ImportRefused(`No column looks like the address of the audio. Name it: --map audio_url=COLUMN. ${there}`)
+  if (!chosen.has('audio_url')) throw new CommandRefused(`No column looks like the address of the audio. Name it: --map audio_url=COLUMN. ${there}`)
   if (!chosen.has('user_id') && !options.userGiven) {
-    throw new ImportRefused(`No column looks like the owner's id. Name it: --map user_id=COLUMN, or give everything to one user: --user ID. ${there}`)
+    throw new CommandRefused(`No column looks like the owner's id. Name it: --map user_id=COLUMN, or give everything to one user: --user ID. ${there}`)
   }
   if (!chosen.has('created_at') && named.get('created_at') !== '') {
-    throw new ImportRefused(
+    throw new CommandRefused(
       `No column looks like the date of making, which tells what expires first. Name it: --map created_at=COLUMN, or --map created_at= when there is none. ${there}`)
   }
   return chosen

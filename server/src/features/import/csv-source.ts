@@ -2,7 +2,8 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Readable } from 'node:stream'
 import { CsvError, parse, type Info } from 'csv-parse'
-import { BATCH, ImportRefused, type RawRow, type Source } from './source.ts'
+import { CommandRefused } from '../../kernel/command-refused.ts'
+import { BATCH, type RawRow, type Source } from './source.ts'
 
 export interface CsvOptions {
   file: string
@@ -17,10 +18,10 @@ const SNIFF_BYTES = 65_536
 /** Longer than any row with lyrics; a row that is longer begins with a quote that is never closed. Characters. */
 const LONGEST_ROW = 4_000_000
 
-/** A CSV file whose first line names the columns. Throws ImportRefused when it is not readable as such. */
+/** A CSV file whose first line names the columns. Throws CommandRefused when it is not readable as such. */
 export async function openCsv({ file, encoding, delimiter }: CsvOptions): Promise<Source> {
   const handle = await open(file).catch((error: NodeJS.ErrnoException) => {
-    throw new ImportRefused(error.code === 'ENOENT' ? `There is no file ${file}.` : `${file} cannot be opened: ${error.code}`)
+    throw new CommandRefused(error.code === 'ENOENT' ? `There is no file ${file}.` : `${file} cannot be opened: ${error.code}`)
   })
   try {
     const { size } = await handle.stat()
@@ -29,7 +30,7 @@ export async function openCsv({ file, encoding, delimiter }: CsvOptions): Promis
     const decoder = decoderFor(start, encoding, file)
     const head = headOf(start, decoder, file)
     const separator = delimiter === '\\t' ? '\t' : (delimiter ?? likeliest(head))
-    if (separator.length !== 1) throw new ImportRefused('--delimiter takes one character, e.g. ";" or "\\t"')
+    if (separator.length !== 1) throw new CommandRefused('--delimiter takes one character, e.g. ";" or "\\t"')
     const columns = await headerOf(head, separator, file)
     const name = basename(file)
 
@@ -64,10 +65,10 @@ function decoderFor(start: Buffer, encoding: string | undefined, file: string): 
   try {
     new TextDecoder(name)
   } catch {
-    throw new ImportRefused(`--encoding ${name}: there is no such encoding. Try utf-8, windows-1251, windows-1252 or utf-16le.`)
+    throw new CommandRefused(`--encoding ${name}: there is no such encoding. Try utf-8, windows-1251, windows-1252 or utf-16le.`)
   }
   if (name === 'utf-8' && start.includes(0)) {
-    throw new ImportRefused(`${file} is not text in UTF-8: it holds zero bytes. If it is UTF-16, say --encoding utf-16le; a spreadsheet must be saved as CSV first.`)
+    throw new CommandRefused(`${file} is not text in UTF-8: it holds zero bytes. If it is UTF-16, say --encoding utf-16le; a spreadsheet must be saved as CSV first.`)
   }
   return () => new TextDecoder(name, { fatal: true })
 }
@@ -77,7 +78,7 @@ function headOf(start: Buffer, decoder: () => TextDecoder, file: string): string
   // Ends in the middle of a character, perhaps.
   const text = decode(decoder(), start, file, 1, true)
   const head = text.replaceAll(/\r\n?/g, '\n').split('\n', 1)[0]!
-  if (head.trim() === '') throw new ImportRefused(`${file} has no first line that names its columns.`)
+  if (head.trim() === '') throw new CommandRefused(`${file} has no first line that names its columns.`)
   return head
 }
 
@@ -90,15 +91,15 @@ function likeliest(head: string): string {
 async function headerOf(head: string, delimiter: string, file: string): Promise<string[]> {
   for await (const { fields } of records(Readable.from([head]), delimiter, file)) {
     const columns = fields.map((name) => name.trim())
-    if (columns.length === 1) throw new ImportRefused(`The first line of ${file} names one column only: ${columns[0]!.slice(0, 100)}. If something else stands between the columns, say --delimiter.`)
+    if (columns.length === 1) throw new CommandRefused(`The first line of ${file} names one column only: ${columns[0]!.slice(0, 100)}. If something else stands between the columns, say --delimiter.`)
     const twice = columns.find((name, index) => name !== '' && columns.indexOf(name) < index)
-    if (twice !== undefined) throw new ImportRefused(`The first line of ${file} names the column ${twice} twice.`)
+    if (twice !== undefined) throw new CommandRefused(`The first line of ${file} names the column ${twice} twice.`)
     return columns
   }
-  throw new ImportRefused(`${file} has no first line that names its columns.`)
+  throw new CommandRefused(`${file} has no first line that names its columns.`)
 }
 
-/** The file as text with plain line ends. Throws ImportRefused naming the line that is not in this encoding. */
+/** The file as text with plain line ends. Throws CommandRefused naming the line that is not in this encoding. */
 async function* decoded(handle: FileHandle, decoder: () => TextDecoder, file: string, progress: { bytes: number }): AsyncGenerator<string> {
   const all = decoder()
   let line = 1
@@ -120,7 +121,7 @@ function decode(decoder: TextDecoder, bytes: Buffer, file: string, line: number,
   } catch {
     const good = new TextDecoder(decoder.encoding) // marks what it cannot read
     const before = good.decode(bytes).split('\ufffd', 1)[0]!
-    throw new ImportRefused(
+    throw new CommandRefused(
       `${file}, line ${line + before.split('\n').length - 1}: this is not ${decoder.encoding}. Say how it is written: --encoding windows-1251, windows-1252, utf-16le, …`)
   }
 }
@@ -147,9 +148,9 @@ async function* records(text: AsyncIterable<string>, delimiter: string, file: st
   } catch (error) {
     if (!(error instanceof CsvError)) throw error
     if (error.code === 'CSV_QUOTE_NOT_CLOSED' || error.code === 'CSV_MAX_RECORD_SIZE') {
-      throw new ImportRefused(`${file}, in or after line ${last + 1}: a quote is opened and never closed.`)
+      throw new CommandRefused(`${file}, in or after line ${last + 1}: a quote is opened and never closed.`)
     }
-    throw new ImportRefused(`${file}: ${error.message}`)
+    throw new CommandRefused(`${file}: ${error.message}`)
   } finally {
     input.destroy()
   }

@@ -1,9 +1,10 @@
+import { CommandRefused } from '../../kernel/command-refused.ts'
 import type { Queryable } from '../../database/pool.ts'
 import { isUuid } from '../../kernel/ids.ts'
 import { jsonForDatabase } from '../../kernel/json.ts'
 import { createReader, ROLES, type Candidate, type Refusal } from './candidate.ts'
 import { chooseColumns, type Field } from './columns.ts'
-import { BATCH, ImportRefused, type Source } from './source.ts'
+import { BATCH, type Source } from './source.ts'
 import { Tally } from './tally.ts'
 
 export interface ImportDeps {
@@ -99,7 +100,7 @@ export function createImport({ session, schema, allowHosts }: ImportDeps) {
 
   async function prepare(): Promise<{ now: number }> {
     const { rows: [ready] } = await query<{ ready: boolean }>(`select to_regclass('reprise.archivals') is not null and to_regclass($1) is not null as ready`, [`"${schema}".tracks`])
-    if (!ready!.ready) throw new ImportRefused('Reprise has not been started on this database yet, or not in this version: start it once, then import.')
+    if (!ready!.ready) throw new CommandRefused('Reprise has not been started on this database yet, or not in this version: start it once, then import.')
     await query(`create temp table if not exists import_rows (
         id uuid primary key, place bigint not null, source_id text not null, title text, host text not null, state text not null, archived boolean not null,
         urgency double precision not null, expires_at timestamptz not null, expired boolean not null, cover boolean not null, video boolean not null, track jsonb);

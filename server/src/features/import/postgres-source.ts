@@ -1,5 +1,6 @@
-import pg from 'pg'
-import { BATCH, ImportRefused, type Source } from './source.ts'
+import { connectForeign } from '../../database/foreign.ts'
+import { CommandRefused } from '../../kernel/command-refused.ts'
+import { BATCH, type Source } from './source.ts'
 
 export interface TableOptions {
   /** Of the database that holds the table. Never shown. */
@@ -10,20 +11,17 @@ export interface TableOptions {
   ours?: { table: string; sameDatabase: (identity: string) => boolean }
 }
 
-const CONNECT_MS = 10_000
-
 /** Tells one database from another, wherever it is reached. */
 export const IDENTITY = `select concat_ws(' ', (select oid from pg_database where datname = current_database()), pg_postmaster_start_time()) as identity`
 
-/** A table or view, read by a cursor in one read-only snapshot. Throws ImportRefused when it cannot be read. */
+/** A table or view, read by a cursor in one read-only snapshot. Throws CommandRefused when it cannot be read. */
 export async function openTable({ url, table, ours }: TableOptions): Promise<Source> {
-  const client = connectionTo(url)
-  client.on('error', () => undefined) // told by the statement that needs the connection
-  const database = `${client.host}/${client.database}`
+  const { client, name: database, refusalOf } = await connectForeign(url, { option: '--from', command: 'reprise import' })
+  const noTable = `There is no table ${table} in ${database}.`
+  const said = { '42P01': noTable, '3F000': noTable, '42501': `${database}: this user may not read ${table}.` }
   const run = <Row extends unknown[]>(text: string) =>
-    client.query<Row>({ text, rowMode: 'array' }).catch((error: unknown) => Promise.reject(refusalOf(error, database, table)))
+    client.query<Row>({ text, rowMode: 'array' }).catch((error: unknown) => Promise.reject(refusalOf(error, said)))
   try {
-    await client.connect().catch((error: unknown) => Promise.reject(refusalOf(error, database, table)))
     await run(`set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set statement_timeout = 0; set idle_in_transaction_session_timeout = 0`)
     await run('begin isolation level repeatable read read only')
     const [schema, name] = table.includes('.') ? [table.slice(0, table.indexOf('.')), table.slice(table.indexOf('.') + 1)] : [null, table]
@@ -32,7 +30,7 @@ export async function openTable({ url, table, ours }: TableOptions): Promise<Sou
     if (ours) {
       const { rows: [row] } = await run<[string, string]>(`select (${IDENTITY}), '${quoted.replaceAll("'", "''")}'::regclass::oid = to_regclass('${ours.table.replaceAll("'", "''")}')::oid`)
       if (row?.[1] as unknown === true && ours.sameDatabase(row![0])) {
-        throw new ImportRefused(`${table} is Reprise's own table of tracks: what finished songs it names is archived without being imported. Name the table that holds yours.`)
+        throw new CommandRefused(`${table} is Reprise's own table of tracks: what finished songs it names is archived without being imported. Name the table that holds yours.`)
       }
     }
     const { rows: [counted] } = await run<[string]>(`select count(*)::text from ${quoted}`)
@@ -58,43 +56,11 @@ export async function openTable({ url, table, ours }: TableOptions): Promise<Sou
 
   /** Tables that could be meant. */
   async function withHint(error: unknown): Promise<never> {
-    if (!(error instanceof ImportRefused) || (error.cause as { code?: string }).code !== '42P01') throw error
+    if (!(error instanceof CommandRefused) || (error.cause as { code?: string }).code !== '42P01') throw error
     await client.query('rollback')
     const { rows } = await run<[string]>(
       `select distinct table_schema || '.' || table_name from information_schema.columns
        where column_name ilike '%url%' and table_schema not in ('pg_catalog', 'information_schema', 'reprise', 'auth', 'storage') order by 1 limit 10`)
-    throw new ImportRefused(`${error.message}${rows.length ? ` Tables there that name addresses: ${rows.map(([name]) => name).join(', ')}.` : ''}`)
+    throw new CommandRefused(`${error.message}${rows.length ? ` Tables there that name addresses: ${rows.map(([name]) => name).join(', ')}.` : ''}`)
   }
-}
-
-function connectionTo(url: string): pg.Client {
-  try {
-    if (!/^postgres(ql)?:\/\//.test(url)) throw new TypeError()
-    return new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, keepAlive: true, application_name: 'reprise import' })
-  } catch {
-    throw new ImportRefused('--from is not the address of a PostgreSQL. Write it like postgres://user:password@host:5432/database.')
-  }
-}
-
-/** In words, without the address, which holds the password. */
-function refusalOf(error: unknown, database: string, table: string): ImportRefused {
-  const { code = '', message } = error as { code?: string; message: string }
-  const say = (): string => {
-    switch (code) {
-      case 'ECONNREFUSED': return `Nobody answers at ${database}. Is it running, and is the port right?`
-      case 'ENOTFOUND':
-      case 'EAI_AGAIN': return `${database}: there is no such host.`
-      case '28P01':
-      case '28000': return `${database} does not let us in: wrong user or password.`
-      case '3D000': return `${database}: there is no such database.`
-      case '42P01':
-      case '3F000': return `There is no table ${table} in ${database}.`
-      case '42501': return `${database}: this user may not read ${table}.`
-      case 'SELF_SIGNED_CERT_IN_CHAIN':
-      case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-      case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE': return `${database} shows a certificate that this machine does not know. Give it (sslrootcert=FILE), or trust it unseen: sslmode=no-verify.`
-      default: return `${database}: ${message || code || 'the connection failed'}`
-    }
-  }
-  return new ImportRefused(say(), { cause: error })
 }

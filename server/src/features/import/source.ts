@@ -17,9 +17,4 @@ export interface Source {
   close(): Promise<void>
 }
 
-/** The import cannot be done as asked. The message is for the operator and holds no password. */
-export class ImportRefused extends Error {
-  override name = 'ImportRefused'
-}
-
 export const BATCH = 1_000

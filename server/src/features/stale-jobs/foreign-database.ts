@@ -1,11 +1,7 @@
 import pg from 'pg'
+import { connectForeign } from '../../database/foreign.ts'
+import { CommandRefused } from '../../kernel/command-refused.ts'
 
-/** What the operator has to do before it can go on; the message holds no address and no password. */
-export class RepairRefused extends Error {
-  override name = 'RepairRefused'
-}
-
-const CONNECT_MS = 10_000
 const STALE_MINUTES = 10
 const OPEN_JOB = `('pending', 'processing')`
 const OPEN_CARD = `('pending', 'processing', 'retrying')`
@@ -45,13 +41,10 @@ export interface ForeignDatabase {
   close(): Promise<void>
 }
 
-/** @param url of the database; never shown. Throws RepairRefused. */
+/** @param url of the database; never shown. Throws CommandRefused. */
 export async function openForeignDatabase({ url, schema }: { url: string; schema: string }): Promise<ForeignDatabase> {
-  const client = connectionTo(url)
-  client.on('error', () => undefined) // told by the statement that needs the connection
-  const name = `${client.host}/${client.database}`
-  const told = (error: unknown) => Promise.reject(refusalOf(error, name))
-  await client.connect().catch(told)
+  const { client, name, refusalOf } = await connectForeign(url, { option: '--database', command: 'reprise repair-stuck' })
+  const told = (error: unknown) => Promise.reject(refusalOf(error, { '42501': `${name}: this user may not do that (${(error as Error).message}).` }))
   try {
     await client.query(`set timezone = 'UTC'; set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s'`)
     const jobs = await columnsOf('generation_jobs', ['id', 'user_id', 'status', 'created_at', 'tokens_cost'])
@@ -98,11 +91,11 @@ export async function openForeignDatabase({ url, schema }: { url: string; schema
         `select a.attname as column, obj_description(c.oid) as mark
          from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
          where n.nspname = $1 and c.relname = $2`, [schema, table])
-      if (rows.length === 0) throw new RepairRefused(`There is no table ${schema}.${table} in ${name}.`)
-      if (rows[0]!.mark === 'reprise') throw new RepairRefused(`${schema}.${table} in ${name} is Reprise's own: leave --database out.`)
+      if (rows.length === 0) throw new CommandRefused(`There is no table ${schema}.${table} in ${name}.`)
+      if (rows[0]!.mark === 'reprise') throw new CommandRefused(`${schema}.${table} in ${name} is Reprise's own: leave --database out.`)
       const columns = new Set(rows.map(({ column }) => column))
       const missing = needed.filter((column) => !columns.has(column))
-      if (missing.length) throw new RepairRefused(`${schema}.${table} in ${name} has no ${missing.join(', ')}: it is not a table as seed 004 has it.`)
+      if (missing.length) throw new CommandRefused(`${schema}.${table} in ${name} has no ${missing.join(', ')}: it is not a table as seed 004 has it.`)
       return columns
     }
 
@@ -171,33 +164,13 @@ export const cardShare = (cost: bigint, cards: number, place: number): bigint =>
 
 const PLACES = /\$(user|amount|reason|job)\b/g
 
-/** Throws RepairRefused for a statement that would give everybody the same. */
+/** Throws CommandRefused for a statement that would give everybody the same. */
 export function checkRefundStatement(text: string): RefundStatement {
   const found = new Set([...text.matchAll(PLACES)].map(([, name]) => name))
   for (const needed of ['user', 'amount']) {
-    if (!found.has(needed)) throw new RepairRefused(`--refund does not name $${needed}. Write it like: select refund_tokens($user, $amount, $reason)`)
+    if (!found.has(needed)) throw new CommandRefused(`--refund does not name $${needed}. Write it like: select refund_tokens($user, $amount, $reason)`)
   }
   return { text: text.trim().replace(/;+$/, '') }
 }
 
 const filled = (text: string, values: Record<string, string>): string => text.replaceAll(PLACES, (_, name: string) => values[name]!)
-
-function connectionTo(url: string): pg.Client {
-  try {
-    if (!/^postgres(ql)?:\/\//.test(url)) throw new TypeError()
-    return new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, keepAlive: true, application_name: 'reprise repair-stuck' })
-  } catch {
-    throw new RepairRefused('--database is not the address of a PostgreSQL. Write it like postgres://user:password@host:5432/database, or env:NAME.')
-  }
-}
-
-/** In words, without the address, which holds the password. */
-function refusalOf(error: unknown, name: string): RepairRefused {
-  const { code = '', message } = error as { code?: string; message: string }
-  const say: Record<string, string> = {
-    ECONNREFUSED: `Nobody answers at ${name}. Is it running, and is the port right?`, ENOTFOUND: `${name}: there is no such host.`, EAI_AGAIN: `${name}: there is no such host.`,
-    '28P01': `${name} does not let us in: wrong user or password.`, '28000': `${name} does not let us in: wrong user or password.`,
-    '3D000': `${name}: there is no such database.`, '42501': `${name}: this user may not do that (${message}).`,
-  }
-  return new RepairRefused(say[code] ?? `${name}: ${message || code || 'the connection failed'}`, { cause: error })
-}
