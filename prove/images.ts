@@ -64,8 +64,8 @@ export async function imagesUnderKills({ seed, jobs, withinMs = 600_000, say = (
     })()
     for (let end = Date.now() + withinMs, told = Date.now(); ; await sleep(250)) {
       const [open] = await fleet.rows<{ jobs: number }>(`select count(*)::int as jobs from public.generation_jobs where status in ('pending', 'processing')`)
-      for (let room = OPEN_JOBS - open!.jobs; room > 0 && asked < jobs; room--) await ask(asked++)
       if (open!.jobs === 0 && asked === jobs) break
+      for (let room = OPEN_JOBS - open!.jobs; room > 0 && asked < jobs; room--) await ask(asked++)
       if (Date.now() > end) {
         broken.push(`${open!.jobs} jobs are still open, ${jobs - asked} were not asked for`)
         break
