@@ -1,8 +1,6 @@
-import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createProviderFetch } from '../server/src/providers/provider-fetch.ts'
-import { createSyncBytes, startSyncBytes } from '../server/src/providers/testing/sync-bytes.ts'
 import { startHarness, type Harness, type TestUser } from './harness.ts'
+import { startPictureShop } from './picture-shop.ts'
 
 const song = { provider: 'suno', kind: 'song', prompt: 'a song to be told of' }
 const ALL_ON = { started: true, done: true, partly_done: true, failed: true, archive_failed: true, balance_low: true }
@@ -99,25 +97,46 @@ describe('notices', () => {
     expect((await told(user)).unread).toBe(3)
   })
 
-  it('few tokens are told once for each time that they fall below the mark, in the transaction that took them', async () => {
-    const user = await somebody(25)
-    const low = async () => (await told(user)).items.filter((one: any) => one.kind === 'balance_low')
-    await make(user)
-    expect((await low()).map((one: any) => one.message)).toEqual(['Осталось токенов: 15. Пополните баланс, чтобы продолжать.'])
-    await make(user)
-    expect(await low()).toHaveLength(1)
-    await reprise.user(`told ${names - 1}`, 20)
-    await make(user)
-    expect(await low()).toHaveLength(2)
-    const never = await somebody(25)
-    await set(never, { lowBalance: 0 })
-    await make(never)
-    expect((await told(never)).items.filter((one: any) => one.kind === 'balance_low')).toEqual([])
-    // A request that is refused takes nothing and tells nothing.
-    const poor = await somebody(25)
-    await sql(`update reprise.wallets set low_at = 25 where user_id = $1`, [poor.id])
-    await reprise.call('POST', '/api/generations', { token: poor.token, body: { ...song, provider: 'nobody' } })
-    expect((await told(poor)).unread).toBe(0)
+  describe('few tokens left', () => {
+    const low = async (user: TestUser) => (await told(user)).items.filter((one: any) => one.kind === 'balance_low').map((one: any) => one.message)
+
+    it('are told when they are spent, once until there are more again', async () => {
+      const user = await somebody(25)
+      await make(user)
+      expect(await low(user)).toEqual(['Осталось токенов: 15. Пополните баланс, чтобы продолжать.'])
+      await make(user)
+      expect(await low(user)).toHaveLength(1)
+      await reprise.user(`told ${names - 1}`, 20)
+      expect(await low(user)).toHaveLength(1)
+      await make(user)
+      expect(await low(user)).toHaveLength(2)
+    })
+
+    it('are not told for what comes back: tries that fail, one after the other', async () => {
+      const user = await somebody(25)
+      for (let n = 0; n < 3; n++) expect((await make(user, { prompt: `[[fault:sensitive]] ${n}` })).state).toBe('failed')
+      expect(await low(user)).toEqual([])
+    })
+
+    it('are told to who never had more, with the first that is spent', async () => {
+      const user = await somebody(12)
+      expect(await low(user)).toEqual([])
+      await set(user, { language: 'fr' })
+      await make(user)
+      expect(await low(user)).toEqual(['Jetons restants : 2. Rechargez pour continuer.'])
+    })
+
+    it('are not told to who does not want it, by the mark or by the kind; a raised mark is told of when something is spent', async () => {
+      const [never, off, raised] = [await somebody(25), await somebody(25), await somebody(35)]
+      await set(never, { lowBalance: 0 })
+      await set(off, { kinds: { ...ALL_ON, balance_low: false } })
+      for (const user of [never, off, raised]) await make(user)
+      expect([await low(never), await low(off), await low(raised)]).toEqual([[], [], []])
+      await set(raised, { lowBalance: 100 })
+      expect(await low(raised)).toEqual([])
+      await make(raised)
+      expect(await low(raised)).toEqual(['Осталось токенов: 15. Пополните баланс, чтобы продолжать.'])
+    })
   })
 
   it('pages go on where they ended, also when many were written at once; unread alone on request', async () => {
@@ -203,49 +222,29 @@ describe('notices', () => {
 })
 
 describe('notices of image jobs', () => {
-  let reprise: Harness
-  let provider: Awaited<ReturnType<typeof startSyncBytes>>
-  let user: TestUser
-  let photo: string
-  const http = createProviderFetch()
-  const refusal = { status: 400, json: { error: 'no' } }
-
+  let shop: Awaited<ReturnType<typeof startPictureShop>>
   beforeAll(async () => {
-    provider = await startSyncBytes()
-    reprise = await startHarness({
-      sunoKey: null, imageProvider: 'sync-bytes', providers: [createSyncBytes({ apiKey: 'a-key', baseUrl: provider.url, fetch: http.fetch, timeScale: 1 / 200 })],
-      providerBases: { 'sync-bytes': provider.url },
-    })
-    user = await reprise.user('who sells lamps')
-    await reprise.call('PUT', '/api/notification-settings', { token: user.token, body: { kinds: ALL_ON, language: 'en', lowBalance: 0 } })
-    const bytes = await sharp({ create: { width: 60, height: 80, channels: 3, background: '#a33' } }).png().toBuffer()
-    provider.usually({ json: { mime: 'image/png', base64: bytes.toString('base64') } })
-    const uploaded = await fetch(`${reprise.url}/api/uploads/images`, { method: 'POST', headers: { authorization: `Bearer ${user.token}`, 'content-type': 'image/png' }, body: bytes as BodyInit })
-    photo = ((await uploaded.json()) as { url: string }).url
+    shop = await startPictureShop()
+    await shop.reprise.call('PUT', '/api/notification-settings', { token: shop.user.token, body: { kinds: ALL_ON, language: 'en', lowBalance: 0 } })
   })
-  afterAll(async () => {
-    await reprise.close()
-    await Promise.all([provider.close(), http.close()])
-  })
+  afterAll(() => shop.close())
 
   async function made(productName: string, selectedCards: number[]) {
-    const { body } = await reprise.call('POST', '/functions/v1/create-generation-job-banana', {
-      token: user.token, body: { productName, productImages: [{ url: photo, name: 'lamp.png', type: 'product' }], selectedCards },
-    })
-    const told = async () => (await reprise.call('GET', '/api/notifications', { token: user.token })).body.items.filter((one: any) => one.link === `/images/${body.jobId}`)
-    await expect.poll(async () => (await told()).length, { timeout: 15_000 }).toBe(2)
-    return told()
+    const { body } = await shop.create(shop.bodyOf({ productName, selectedCards }))
+    await expect.poll(async () => (await shop.notices(body.jobId)).length, { timeout: 15_000 }).toBe(2)
+    return shop.notices(body.jobId)
   }
 
   it('a job is told as one thing: that it began and how it ended, with the tokens that came back', async () => {
+    const refusal = { status: 400, json: { error: 'no' } }
     const started = { kind: 'started', type: 'info', title: 'Under way', message: 'The pictures of “Lamp” are being made.' }
     expect(await made('Lamp', [0, 1])).toMatchObject([{ kind: 'done', type: 'success', title: 'Ready', message: 'All pictures of “Lamp” are saved (2).' }, started])
-    provider.next(refusal)
+    shop.provider.next(refusal)
     expect(await made('Lamp', [0, 1, 2])).toMatchObject([
       { kind: 'partly_done', type: 'warning', title: 'Partly ready', message: '“Lamp”: 2 of 3 are ready, the others could not be made. Tokens returned: 1.' }, started,
     ])
-    provider.next(refusal)
+    shop.provider.next(refusal)
     expect(await made('Lamp', [3])).toMatchObject([{ kind: 'failed', type: 'error', title: 'It did not work', message: '“Lamp”: it could not be made. Tokens returned: 1.' }, started])
-    expect((await reprise.call('GET', '/api/notifications?limit=100', { token: user.token })).body.items).toHaveLength(6)
+    expect((await shop.reprise.call('GET', '/api/notifications?limit=100', { token: shop.user.token })).body.items).toHaveLength(6)
   })
 })

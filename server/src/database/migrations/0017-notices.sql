@@ -20,8 +20,10 @@ create unique index notifications_once on ${COMPAT_SCHEMA}.notifications (user_i
 create index notifications_unread on ${COMPAT_SCHEMA}.notifications (user_id) where read_at is null;
 create index notifications_live on ${COMPAT_SCHEMA}.notifications (live_xid, live_id);
 
--- Whoever has fewer tokens than this is told, each time that it falls below. 0: never.
-alter table reprise.wallets add column low_at bigint not null default 20 check (low_at >= 0);
+-- Whoever has fewer tokens than this is told when some are spent, once until there are more again. 0: never.
+alter table reprise.wallets
+  add column low_at bigint not null default 20 check (low_at >= 0),
+  add column low_told boolean not null default false;
 
 -- Every change of a price: who, when, from what to what. Null: there was none, or there is none any more.
 create table reprise.price_changes (

@@ -34,6 +34,9 @@ begin
         -- who closed it (a sweep, the team's own app) has the last word
         when c.status in ('completed', 'failed') then c.status
         when g.state = 'complete' then 'completed'
+        -- what arrives after a cancellation is kept and paid, until the deadline: only then has the card ended
+        when g.state = 'cancelled' and a.unsettled then 'processing'
+        when g.state = 'cancelled' and a.kept then 'completed'
         when g.finished_at is not null then 'failed'
         when g.state = 'queued' then 'pending'
         when g.dispatch_at is not null and a.retry_count > 0 then 'retrying'
@@ -43,7 +46,11 @@ begin
     join reprise.generations g on g.id = i
     join ${COMPAT_SCHEMA}.generation_tasks c on c.generation_id = g.id
     cross join lateral (
-      select count(*) filter (where a.ended_at is not null and a.state = 'rejected')::int as retry_count,
+      select
+        -- of an attempt that ended the card nothing was tried again
+        count(*) filter (where a.state = 'rejected' and not (g.finished_at is not null and a.number = (select max(l.number) from reprise.attempts l where l.generation_id = g.id)))::int as retry_count,
+        (select bool_or(r.settled is null) from reprise.results r where r.generation_id = g.id and r.role = 'final') as unsettled,
+        (select bool_or(r.settled = 'kept') from reprise.results r where r.generation_id = g.id and r.role = 'final') as kept,
         (array_agg(a.error_code order by a.number desc) filter (where a.error_code is not null))[1] as error_code,
         (array_agg(a.error_detail order by a.number desc) filter (where a.error_code is not null))[1] as error_detail
       from reprise.attempts a where a.generation_id = g.id
@@ -57,7 +64,8 @@ begin
   end loop;
 end $$;
 
--- A job as its cards are. One that ended stays as it ended.
+-- A job as its cards are. One that ended stays as it ended. Cards that a job from outside was to have and that never got
+-- a row are missing in it like those that failed.
 create or replace function reprise.refresh_image_job(p_job uuid) returns void language plpgsql
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
 declare
@@ -66,29 +74,35 @@ declare
   v_failed int;
   v_begun int;
   v_status text;
+  v_note text;
 begin
   select count(*), count(*) filter (where t.status = 'completed'), count(*) filter (where t.status = 'failed'), count(*) filter (where t.status <> 'pending')
     into v_all, v_done, v_failed, v_begun from ${COMPAT_SCHEMA}.generation_tasks t where t.job_id = p_job;
   if v_all = 0 then return; end if;
   v_status := case when v_done + v_failed < v_all then case when v_begun > 0 then 'processing' end when v_done > 0 then 'completed' else 'failed' end;
+  v_note := case when v_status in ('completed', 'failed') then reprise.failed_cards_note(p_job) end;
   update ${COMPAT_SCHEMA}.generation_jobs j set
     status = coalesce(v_status, j.status), completed_cards = v_done,
     started_at = case when v_begun > 0 then coalesce(j.started_at, reprise.now()) else j.started_at end,
     completed_at = case when v_status in ('completed', 'failed') then reprise.now() end,
-    error_message = case when v_status in ('completed', 'failed') and v_failed > 0 then reprise.failed_cards_note(p_job) else j.error_message end,
+    error_message = coalesce(v_note, j.error_message),
     updated_at = reprise.now()
   where j.id = p_job and j.status in ('pending', 'processing')
     and (coalesce(v_status, j.status), v_done) is distinct from (j.status, j.completed_cards);
   -- Of a job that was paid elsewhere; nothing of ours, whose cards are settled each by itself.
-  if found and v_status in ('completed', 'failed') and v_failed > 0 then perform reprise.refund_outside_job(p_job); end if;
+  if found and v_note is not null then perform reprise.refund_outside_job(p_job); end if;
 end $$;
 
--- What became of the cards that failed, in the seed's functions' language; empty when none did.
+-- What became of the cards that are not there, in the seed's functions' language; null when all are.
 create or replace function reprise.failed_cards_note(p_job uuid) returns text language sql stable as $$
-  select case when count(*) filter (where t.status = 'failed') = 0 then null else
-    count(*) filter (where t.status = 'failed') || ' of ' || count(*) || ' cards failed, their tokens were returned: '
-      || (select string_agg(r.reason || case when r.times > 1 then ' (' || r.times || ')' else '' end, '; ' order by r.times desc, r.reason)
-          from (select coalesce(f.last_error, 'unknown') as reason, count(*) as times from ${COMPAT_SCHEMA}.generation_tasks f
-            where f.job_id = p_job and f.status = 'failed' group by 1) r) end
-  from ${COMPAT_SCHEMA}.generation_tasks t where t.job_id = p_job
+  with missing as (
+    select coalesce(t.last_error, 'unknown') as reason, count(*) as cards from ${COMPAT_SCHEMA}.generation_tasks t
+      where t.job_id = p_job and t.status = 'failed' group by 1
+    union all
+    select 'never begun', j.total_cards - count(t.id) from ${COMPAT_SCHEMA}.generation_jobs j left join ${COMPAT_SCHEMA}.generation_tasks t on t.job_id = j.id
+      where j.id = p_job group by j.id having j.total_cards > count(t.id)
+  )
+  select sum(m.cards) || ' of ' || (select greatest(j.total_cards, count(t.id)) from ${COMPAT_SCHEMA}.generation_jobs j join ${COMPAT_SCHEMA}.generation_tasks t on t.job_id = j.id where j.id = p_job group by j.id)
+    || ' cards failed, their tokens were returned: ' || string_agg(m.reason || case when m.cards > 1 then ' (' || m.cards || ')' else '' end, '; ' order by m.cards desc, m.reason)
+  from missing m
 $$;

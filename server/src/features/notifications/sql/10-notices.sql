@@ -107,12 +107,17 @@ end $$;
 drop trigger if exists place_notice on ${COMPAT_SCHEMA}.notifications;
 create trigger place_notice before insert on ${COMPAT_SCHEMA}.notifications for each row execute function reprise.place_notice();
 
--- The tokens have fallen below the mark: told once for each time that they do, in the transaction that took them.
+-- Few tokens are left: told when they are spent (what is only set aside may come back), once until there are more again.
 create or replace function reprise.tell_balance_low() returns trigger language plpgsql as $$
 begin
-  perform reprise.notify_all(jsonb_build_array(jsonb_build_object('userId', new.user_id, 'occasion', 'balance_low', 'link', '/wallet', 'about', jsonb_build_object('left', new.available))));
-  return null;
+  if new.available + new.held > old.available + old.held or new.low_at <> old.low_at then
+    new.low_told := false;
+  elsif new.available + new.held < new.low_at and not new.low_told then
+    perform reprise.notify_all(jsonb_build_array(jsonb_build_object('userId', new.user_id, 'occasion', 'balance_low', 'link', '/wallet', 'about', jsonb_build_object('left', new.available))));
+    new.low_told := true;
+  end if;
+  return new;
 end $$;
 drop trigger if exists balance_low on reprise.wallets;
-create trigger balance_low after update on reprise.wallets for each row
-  when (old.available >= old.low_at and new.available < new.low_at and old.low_at = new.low_at) execute function reprise.tell_balance_low();
+create trigger balance_low before update on reprise.wallets for each row
+  when (old.available + old.held <> new.available + new.held or old.low_at <> new.low_at) execute function reprise.tell_balance_low();

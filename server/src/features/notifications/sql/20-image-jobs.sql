@@ -9,7 +9,7 @@ declare
   v_all bigint;
   v_refund bigint;
 begin
-  select count(t.generation_id), count(*) filter (where t.status = 'completed'), count(*) into v_ours, v_done, v_all
+  select count(t.generation_id), count(*) filter (where t.status = 'completed'), greatest(count(*), new.total_cards) into v_ours, v_done, v_all
     from ${COMPAT_SCHEMA}.generation_tasks t where t.job_id = new.id;
   if v_ours = 0 then return null; end if;
   if new.status = 'processing' then
