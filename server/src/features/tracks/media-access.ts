@@ -3,8 +3,10 @@ import { fileNameIn } from '../../storage/file-address.ts'
 import { signMediaPath, verifyMediaPath } from '../../storage/media-url.ts'
 import { publicUrl } from './tracks.listener.ts'
 
-/** How long a signed address works; a page that is open longer asks again. */
+/** How long a signed address works at least; a page that is open longer asks again. */
 const SIGNED_MS = 3_600_000
+/** For so long it stays the same text: a browser that has the picture need not fetch it again with every list. */
+const SAME_MS = 1_800_000
 
 /** Addresses of stored files and who may open them. */
 export function createMediaAccess(options: {
@@ -18,12 +20,12 @@ export function createMediaAccess(options: {
 }) {
   const { publicMedia, secret, base, columnBases, clock } = options
   function signed(bucket: string, path: string): string {
-    const query = signMediaPath({ secret, bucket, path, expiresAt: clock.now() + SIGNED_MS })
+    const query = signMediaPath({ secret, bucket, path, expiresAt: Math.ceil((clock.now() + SIGNED_MS) / SAME_MS) * SAME_MS })
     return `${base()}/storage/v1/object/sign/${bucket}/${path.split('/').map(encodeURIComponent).join('/')}?${query}`
   }
   return {
     publicMedia,
-    /** Opens for everybody who has it, for an hour: also what lies in a private bucket. */
+    /** Opens for everybody who has it, for an hour or more: also what lies in a private bucket. */
     signed,
     /** An address that a plain `<audio>` or `<img>` can open: public, or signed for an hour. */
     urlOf(bucket: string, path: string, sha256: string): string {
