@@ -41,7 +41,8 @@ async function lookAtDatabase(databaseUrl: () => string): Promise<Finding[]> {
   } catch (error) {
     return [note('database', (error as Error).message)]
   }
-  const db = createDatabase({ url, max: 1, applicationName: 'reprise doctor', logger: createLogger({ level: 'silent' }) })
+  // The ledger is read as a whole.
+  const db = createDatabase({ url, max: 1, applicationName: 'reprise doctor', statementTimeoutMs: 600_000, logger: createLogger({ level: 'silent' }) })
   try {
     const { rows } = await db.query<Record<string, any>>(
       `select current_setting('server_version') as version, current_setting('fsync') as fsync, extract(epoch from now()) * 1000 as now,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createDatabase } from '../../database/pool.ts'
 import { createTestDatabase, type TestDatabase } from '../../database/testing/test-database.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { checkLedger, createMaintenance, prune, recorded } from './maintenance.ts'
@@ -51,6 +52,37 @@ describe('side work', () => {
     expect(said).toEqual([])
     await query('update reprise.wallets set available = available + 1 where user_id = $1', [user])
     expect(await checkLedger(database.db, logger)).toBe(1)
+    expect(said.splice(0)).toEqual(['ALERT: ledger: wallet differs from its entries'])
+  })
+
+  it('the look at the ledger takes the time that it takes; the next on its connection is limited as ever', async () => {
+    const hurried = createDatabase({ url: database.url, max: 1, applicationName: 'hurried', statementTimeoutMs: 200, logger })
+    await query('alter view reprise.ledger_violations rename to ledger_violations_away')
+    await query(`create view reprise.ledger_violations as select 'slow' as promise, gen_random_uuid() as user_id, null::uuid as generation_id from pg_sleep(0.5)`)
+    try {
+      expect(await checkLedger(hurried, logger)).toBe(1)
+      expect(said.splice(0)).toEqual(['ALERT: ledger: slow'])
+      expect((await hurried.query(`select current_setting('statement_timeout') as time, current_setting('work_mem') as memory`)).rows).toEqual([{ time: '200ms', memory: '4MB' }])
+    } finally {
+      await hurried.close()
+      await query('drop view reprise.ledger_violations')
+      await query('alter view reprise.ledger_violations_away rename to ledger_violations')
+    }
+  })
+
+  it('the schedule looks at the ledger: nobody has to ask', async () => {
+    const nothing = async () => undefined
+    const maintenance = createMaintenance({ db: database.db, sweepStaging: nothing, archive: nothing, fixity: nothing, staleJobs: nothing, logger: { ...logger, warn: () => undefined } as unknown as Logger })
+    const before = await count('ledger_checks')
+    await maintenance.start()
+    try {
+      expect((await query(`select cron from reprise_boss.schedule where name = 'ledger-check'`)).rows).toEqual([{ cron: '5 4 * * *' }])
+      await query(`insert into reprise_boss.job (name) values ('ledger-check')`) // its time has come
+      await expect.poll(async () => (await query(`select last_success is not null as well from reprise.schedule_runs where name = 'ledger-check'`)).rows, { timeout: 20_000 }).toEqual([{ well: true }])
+    } finally {
+      await maintenance.stop()
+    }
+    expect(await count('ledger_checks')).toBe(before + 1)
     expect(said.splice(0)).toEqual(['ALERT: ledger: wallet differs from its entries'])
   })
 

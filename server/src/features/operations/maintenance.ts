@@ -62,8 +62,9 @@ export function createMaintenance({ db, sweepStaging, archive, fixity, staleJobs
     async start(): Promise<void> {
       await boss.start()
       for (const [name, { cron, everyMs }] of Object.entries(SCHEDULES)) {
-        // Long work may take its time; what a dead node had begun is begun again after it.
-        await boss.createQueue(name, { policy: 'standard', expireInSeconds: everyMs / 4_000 })
+        // Long work may take its time; what a dead node had begun is begun again after it. A long sweep must not be begun
+        // again beside itself; the one after a dead node's comes by its own time.
+        await boss.createQueue(name, { policy: 'standard', expireInSeconds: Math.max(900, everyMs / 4_000) })
         await boss.schedule(name, cron)
         await boss.work(name, () => recorded(db, logger, name, work[name as keyof typeof SCHEDULES]))
       }
@@ -105,13 +106,23 @@ export async function prune(db: Database, atOnce = 10_000): Promise<void> {
   }
 }
 
+/** How long the look at the whole ledger may take, and how much memory each of its sorts and hashes. */
+const LOOK_MS = 2 * HOUR_MS
+const LOOK_MEMORY = '64MB'
+
 /** The promises about tokens, checked daily and written down; a broken one is an alert. Answers how many rows break one. */
 export async function checkLedger(db: Database, logger: Logger): Promise<number> {
-  const { rows: [check] } = await db.query<{ found: number; violations: { promise: string; userId: string; generationId: string | null }[] }>(
-    `with broken as materialized (select promise, user_id as "userId", generation_id as "generationId" from reprise.ledger_violations)
-     insert into reprise.ledger_checks (found, violations)
-     select (select count(*) from broken), (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from (select * from broken limit 100) b)
-     returning found, violations`)
-  for (const one of check!.violations) logger.error(one, `ALERT: ledger: ${one.promise}`)
-  return check!.found
+  // One text is one transaction: the limits hold for it alone. On the bare pool, as the client has a limit of its own.
+  const query = {
+    text: `set local statement_timeout = ${LOOK_MS}; set local work_mem = '${LOOK_MEMORY}';
+      with broken as materialized (select promise, user_id as "userId", generation_id as "generationId" from reprise.ledger_violations)
+      insert into reprise.ledger_checks (found, violations)
+      select (select count(*) from broken), (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from (select * from broken limit 100) b)
+      returning found, violations`,
+    query_timeout: LOOK_MS + 5_000,
+  }
+  const results = await db.pool.query(query) as unknown as { rows: { found: number; violations: object[] }[] }[]
+  const { found, violations } = results.at(-1)!.rows[0]!
+  for (const one of violations) logger.error(one, `ALERT: ledger: ${(one as { promise: string }).promise}`)
+  return found
 }

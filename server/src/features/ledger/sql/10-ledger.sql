@@ -59,7 +59,24 @@ create or replace view reprise.ledger_entries as
   union all
   select id, user_id, to_account, amount, kind, generation_id, item_index, reason, actor, at from reprise.ledger_transfers;
 
--- The promises about tokens, as rows that break them; empty when all is well.
+-- An item is written once and settled once; what it is worth and whose it is never changes, and it is never taken away.
+create or replace function reprise.guard_hold_item() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'DELETE' then
+    raise exception 'item % of % stays', old.index, old.generation_id using errcode = 'check_violation';
+  end if;
+  if old.state <> 'open' then
+    raise exception 'item % of % is already %', old.index, old.generation_id, old.state using errcode = 'check_violation';
+  end if;
+  if (new.generation_id, new.index, new.user_id, new.amount) is distinct from (old.generation_id, old.index, old.user_id, old.amount) then
+    raise exception 'item % of % can only be settled', old.index, old.generation_id using errcode = 'check_violation';
+  end if;
+  return new;
+end $$;
+create or replace trigger guard_item before update or delete on reprise.hold_items for each row execute function reprise.guard_hold_item();
+
+-- The promises about tokens, as rows that break them; empty when all is well. Reads each table as a whole, some of them
+-- several times: the daily look gives itself the time (checkLedger).
 create or replace view reprise.ledger_violations as
   select 'wallet differs from its entries' as promise, w.user_id, null::uuid as generation_id
   from reprise.wallets w
@@ -69,6 +86,7 @@ create or replace view reprise.ledger_violations as
   ) e using (user_id)
   where w.available <> coalesce(e.available, 0) or w.held <> coalesce(e.held, 0)
   union all
+  -- also finds a hold or a settlement that is in another user's books than its item
   select 'held tokens differ from open items', w.user_id, null
   from reprise.wallets w
   left join (select user_id, sum(amount) as open from reprise.hold_items where state = 'open' group by user_id) h using (user_id)
@@ -81,5 +99,23 @@ create or replace view reprise.ledger_violations as
   select 'item and result disagree', g.user_id, g.id
   from reprise.generations g
   join reprise.hold_items h on h.generation_id = g.id
-  join reprise.results r on r.generation_id = g.id and r.role = 'final' and r.index = h.index
-  where (h.state = 'captured') is distinct from (coalesce(r.settled, '') = 'kept') or (h.state = 'released') is distinct from (coalesce(r.settled, '') = 'lost');
+  left join reprise.results r on r.generation_id = g.id and r.role = 'final' and r.index = h.index
+  where (h.state = 'captured') is distinct from (coalesce(r.settled, '') = 'kept') or (h.state = 'released') is distinct from (coalesce(r.settled, '') = 'lost')
+  union all
+  select 'cost differs from its items', g.user_id, g.id
+  from reprise.generations g
+  left join (select generation_id, user_id, sum(amount) as amount from reprise.hold_items group by generation_id, user_id) h
+    on h.generation_id = g.id and h.user_id = g.user_id
+  where g.cost <> coalesce(h.amount, 0)
+  union all
+  select 'hold differs from its items', coalesce(t.user_id, h.user_id), generation_id
+  from (select generation_id, user_id, sum(amount) as amount from reprise.hold_items where amount > 0 group by generation_id, user_id) h
+  full join (select generation_id, user_id, amount from reprise.ledger_transfers where kind = 'hold') t using (generation_id)
+  where h.amount is distinct from t.amount
+  union all
+  -- no tokens, no transfer
+  select 'item and settlement disagree', coalesce(h.user_id, t.user_id), coalesce(h.generation_id, t.generation_id)
+  from (select * from reprise.hold_items where amount > 0) h
+  full join (select generation_id, item_index, user_id, kind, amount from reprise.ledger_transfers where kind in ('capture', 'release')) t
+    on t.generation_id = h.generation_id and t.item_index = h.index
+  where t.kind is distinct from case h.state when 'captured' then 'capture' when 'released' then 'release' end or t.amount <> h.amount;
