@@ -51,6 +51,16 @@ describe('image jobs', () => {
     'select (select count(*) from generation_jobs) as jobs, (select count(*) from generation_tasks) as tasks, (select count(*) from reprise.generations) as generations, (select count(*) from reprise.ledger_transfers) as transfers')).rows[0]
   const violations = async () => (await reprise.database.db.query('select * from reprise.ledger_violations')).rows
 
+  it('what was paid for a card leads to its job: wallet, receipt, explorer and the generation all name it', async () => {
+    const jobId = (await create(bodyOf({ selectedCards: [0] }))).body.jobId
+    await ended(jobId)
+    const [entry] = (await reprise.call('GET', '/api/ledger?limit=1', { token: user.token })).body.items
+    const told = async (path: string, token = user.token) => (await reprise.call('GET', path, { token })).body
+    const explored = await told(`/api/ledger/explorer?generationId=${entry.generationId}`, SERVICE_KEY)
+    const views = [entry, await told(`/api/receipts/${entry.generationId}`), await told(`/api/generations/${entry.generationId}`), ...explored.items]
+    expect(views.map((view) => view.imageJobId)).toEqual(views.map(() => jobId))
+  })
+
   it('every card of a job is stored, shown under a public address, and charged once', async () => {
     const before = await balance()
     const { status, body } = await create(bodyOf({ aspectRatio: '9:16', unifiedStyling: true, category: 'Home' }))

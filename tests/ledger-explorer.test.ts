@@ -34,9 +34,11 @@ describe('tokens for operators', () => {
       const user = await somebody()
       const { models } = (await reprise.call('GET', '/api/info')).body
       const model = encodeURIComponent(models[0])
+      expect((await reprise.call('GET', '/api/info')).body.defaultModels).toEqual({ suno: models[0] })
       await operator('PUT', '/api/prices/song/suno', { tokensPerResult: 6 })
       await operator('PUT', `/api/prices/song/suno/${model}`, { tokensPerResult: 7 })
       expect((await ask(user, { model: models[0] })).cost).toBe(14)
+      expect((await ask(user)).cost).toBe(14)
       expect((await operator('DELETE', `/api/prices/song/suno/${model}`)).status).toBe(200)
       expect((await ask(user, { model: models[0] })).cost).toBe(12)
       const { body } = await operator('DELETE', '/api/prices/song/suno')
@@ -116,7 +118,7 @@ describe('tokens for operators', () => {
       expect(all.map((one) => one.kind)).toEqual(['capture', 'capture', 'hold', 'grant'])
       expect(all[2]).toEqual({
         id: expect.any(Number), at: expect.any(String), kind: 'hold', amount: 10, userId: user.id, subject: user.id, fromAccount: 'available', toAccount: 'held',
-        generationId: mine.id, itemIndex: null, reason: 'generation accepted', actor: 'reprise',
+        generationId: mine.id, imageJobId: null, itemIndex: null, reason: 'generation accepted', actor: 'reprise',
       })
       expect(await explore(`generationId=${mine.id}`)).toEqual(all.slice(0, 3))
       expect(await explore(`generationId=${mine.id}&kind=capture`)).toEqual(all.slice(0, 2))

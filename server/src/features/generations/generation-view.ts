@@ -28,6 +28,7 @@ export function generationView(row: Record<string, any>, tracks: TrackView[], fi
     missing: (isFinal(state) ? row.missing : 0) as number,
     arrivedLateAt: iso(row.arrived_late_at),
     regeneratedFrom: row.regenerated_from as string | null,
+    imageJobId: row.image_job_id as string | null,
     createdAt: iso(row.created_at)!,
     deadlineAt: iso(row.deadline_at)!,
     updatedAt: iso(row.updated_at)!,

@@ -4,6 +4,7 @@ import type { Queryable } from '../../database/pool.ts'
 const SELECT = `
   select g.id, g.state, g.provider, g.kind, g.request, g.cost, g.provider_task_id, g.indeterminate_until, g.blocked_reason, g.missing,
     g.arrived_late_at, g.regenerated_from, g.created_at, g.deadline_at, g.finished_at, g.heard_at, g.error_code, g.origin, g.user_id,
+    case when g.origin = 'image-jobs' then reprise.image_job_of(g.id) end as image_job_id,
     h.updated_at, reprise.now() as now,
     coalesce((select jsonb_agg(jsonb_build_object('number', a.number, 'state', a.state, 'task_id', a.task_id, 'error_code', a.error_code,
       'created_at', a.created_at, 'sent_at', a.sent_at, 'accepted_at', a.accepted_at, 'ended_at', a.ended_at) order by a.number)

@@ -43,6 +43,7 @@ const generationSchema = z.object({
   cost: z.int(), providerTaskId: z.string().nullable(),
   indeterminate: z.boolean().openapi({ description: 'It is not known whether the provider took it; never repeated blindly' }),
   blockedReason: z.string().nullable(), missing: z.int(), arrivedLateAt: time.nullable(), regeneratedFrom: z.string().nullable(),
+  imageJobId: z.uuid().nullable().openapi({ description: 'The image job whose card this makes' }),
   createdAt: time, deadlineAt: time, finishedAt: time.nullable(),
   updatedAt: time.openapi({ description: 'When Reprise last looked after it' }),
   providerHeardAt: time.nullable().openapi({ description: "The provider's last sign" }),

@@ -49,7 +49,7 @@ export function createExplorer({ db }: { db: Database }) {
         ...where(before, ($) => `t.id < ${$}`),
       ]
       const { rows } = await db.query<ExploredTransfer>(
-        `select t.id, t.at, t.kind, t.amount, t.generation_id as "generationId", t.item_index as "itemIndex", t.reason,
+        `select t.id, t.at, t.kind, t.amount, t.generation_id as "generationId", reprise.image_job_of(t.generation_id) as "imageJobId", t.item_index as "itemIndex", t.reason,
            t.user_id as "userId", a.subject, t.from_account as "fromAccount", t.to_account as "toAccount", t.actor
          from (select * from reprise.ledger_transfers t ${conditions.length ? `where ${conditions.join(' and ')}` : ''} order by t.id desc limit $${values.push(limit)}) t
          left join reprise.accounts a on a.user_id = t.user_id order by t.id desc`, values)

@@ -23,7 +23,8 @@ const getLedger = createRoute({
   responses: {
     200: jsonResponse(pageOf(z.object({
       id: z.int(), at: z.iso.datetime(), kind: z.enum(['signup', 'grant', 'hold', 'capture', 'release', 'adjustment']),
-      amount: z.int(), generationId: z.string().nullable(), itemIndex: z.int().nullable(), reason: z.string(),
+      amount: z.int(), generationId: z.string().nullable(), imageJobId: z.uuid().nullable().openapi({ description: 'The image job whose card the generation makes' }),
+      itemIndex: z.int().nullable(), reason: z.string(),
       text: z.string().nullable().openapi({ description: "The reason in the user's language, when it is an error code" }),
     })), 'A page'),
     ...problemResponses('unauthorized', 'validation_failed'),
@@ -35,7 +36,7 @@ const getReceipt = createRoute({
   request: { params: z.object({ generationId: z.uuid() }) },
   responses: {
     200: jsonResponse(z.object({
-      generationId: z.uuid(), provider: z.string(), kind: z.string(), model: z.string().nullable(), title: z.string().nullable(), state: z.string(), at: z.iso.datetime(),
+      generationId: z.uuid(), imageJobId: z.uuid().nullable(), provider: z.string(), kind: z.string(), model: z.string().nullable(), title: z.string().nullable(), state: z.string(), at: z.iso.datetime(),
       cost: z.int(), held: z.int(), captured: z.int(), released: z.int(),
       items: z.array(z.object({
         index: z.int(), amount: z.int(), state: z.enum(['open', 'captured', 'released']), settledAt: z.iso.datetime().nullable(),

@@ -14,6 +14,8 @@ export interface Transfer {
   kind: 'signup' | 'grant' | 'hold' | 'capture' | 'release' | 'adjustment'
   amount: number
   generationId: string | null
+  /** The image job whose card the generation makes. */
+  imageJobId: string | null
   itemIndex: number | null
   reason: string
 }
@@ -21,6 +23,7 @@ export interface Transfer {
 /** What became of one generation's tokens. `held + captured + released = cost`. */
 export interface Receipt {
   generationId: string
+  imageJobId: string | null
   provider: string
   kind: string
   model: string | null
@@ -56,7 +59,7 @@ export function createLedger({ db }: { db: Database }) {
 
     async transfers(userId: string, limit: number, before: number | null): Promise<Transfer[]> {
       const { rows } = await db.query<Transfer>(
-        `select id, at, kind, amount, generation_id as "generationId", item_index as "itemIndex", reason
+        `select id, at, kind, amount, generation_id as "generationId", reprise.image_job_of(generation_id) as "imageJobId", item_index as "itemIndex", reason
          from reprise.ledger_transfers where user_id = $1 and ($2::bigint is null or id < $2) order by id desc limit $3`,
         [userId, before, limit],
       )
@@ -94,7 +97,7 @@ export function createLedger({ db }: { db: Database }) {
     /** Of the user's own generation, or with null of anybody's; null when there is none. */
     async receipt(generationId: string, userId: string | null): Promise<Receipt | null> {
       const { rows } = await db.query<Receipt>(
-        `select g.id as "generationId", g.provider, g.kind, g.request ->> 'model' as model, g.request ->> 'title' as title, g.state, g.created_at as at, g.cost,
+        `select g.id as "generationId", reprise.image_job_of(g.id) as "imageJobId", g.provider, g.kind, g.request ->> 'model' as model, g.request ->> 'title' as title, g.state, g.created_at as at, g.cost,
            i.held, i.captured, i.released, i.items
          from reprise.generations g cross join lateral (
            select coalesce(sum(h.amount) filter (where h.state = 'open'), 0) as held, coalesce(sum(h.amount) filter (where h.state = 'captured'), 0) as captured,

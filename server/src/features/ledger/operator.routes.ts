@@ -36,7 +36,8 @@ const explore = createRoute({
   responses: {
     200: jsonResponse(pageOf(z.object({
       id: z.int(), at: z.iso.datetime(), kind: z.enum(TRANSFERS), amount: z.int(), userId: z.uuid(), subject: z.string().nullable(),
-      fromAccount: z.string(), toAccount: z.string(), generationId: z.string().nullable(), itemIndex: z.int().nullable(), reason: z.string(), actor: z.string(),
+      fromAccount: z.string(), toAccount: z.string(), generationId: z.string().nullable(), imageJobId: z.uuid().nullable(), itemIndex: z.int().nullable(),
+      reason: z.string(), actor: z.string(),
     })), 'A page'),
     ...problemResponses('unauthorized', 'forbidden', 'validation_failed'),
   },

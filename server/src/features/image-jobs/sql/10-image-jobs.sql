@@ -11,3 +11,8 @@ drop policy if exists "Service manages cards" on ${COMPAT_SCHEMA}.generation_tas
 create policy "Service manages cards" on ${COMPAT_SCHEMA}.generation_tasks for all to service_role using (true) with check (true);
 grant select on ${COMPAT_SCHEMA}.generation_jobs, ${COMPAT_SCHEMA}.generation_tasks to authenticated;
 grant all on ${COMPAT_SCHEMA}.generation_jobs, ${COMPAT_SCHEMA}.generation_tasks to service_role;
+
+-- The job whose card a generation makes; null for all other work.
+create or replace function reprise.image_job_of(p_generation uuid) returns uuid language sql stable as $$
+  select job_id from ${COMPAT_SCHEMA}.generation_tasks where generation_id = p_generation
+$$;
