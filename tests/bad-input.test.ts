@@ -298,6 +298,38 @@ describe('bad input: a named error, nothing written, nothing charged', () => {
     })
   })
 
+  describe('the seeds’ functions, whatever type the body says', () => {
+    const functions: [path: string, service: boolean][] = [
+      ['create-generation-job-banana', false], ['process-generation-tasks-banana', false], ['generate-mureka-track', false], ['get-mureka-task-status', false],
+      ['save-mureka-generation', false], ['download-and-save-track', false], ['archive-tracks', true],
+    ]
+    /** Nobody reads what is sent to it. */
+    const bodiless = 'cleanup-stale-jobs'
+
+    it('none of them is missing here', () => {
+      const paths = new Set(reprise.wired.app.routes.map(({ path }) => path).filter((path) => path.startsWith('/functions/v1/') && !path.includes('*')))
+      expect([...functions.map(([path]) => path), bodiless].map((path) => `/functions/v1/${path}`).sort()).toEqual([...paths].sort())
+    })
+
+    const valid = { productName: 'x', productImages: ['/api/uploads/images/x'], selectedCards: [0], prompt: 'x', generation_id: ID, jobId: ID, external_url: 'https://a.example/x' }
+    const withLone = (lone: string) => JSON.stringify({ ...valid, productName: lone, prompt: lone, generation_id: lone, jobId: lone, trackIds: [lone] })
+    it.each([
+      ['a NUL', withLone('a\0b'), 'VALIDATION_FAILED', 'characters'], ['half of a surrogate pair', withLone('a\ud800b'), 'VALIDATION_FAILED', 'characters'],
+      ['a NUL in a name', JSON.stringify({ ...valid, 'a\0': 1 }), 'VALIDATION_FAILED', 'characters'],
+      ['what is nested 6,000 deep', JSON.stringify(valid).replace(/}$/, `,"more":${'['.repeat(6_000)}${']'.repeat(6_000)}}`), 'MALFORMED_BODY', undefined],
+    ] as const)('%s is refused', async (_name, body, code, rule) => {
+      for (const [path, service] of functions) {
+        for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded']) {
+          for (const headers of [{ 'content-type': type }, { 'content-type': type, 'idempotency-key': `k ${path} ${type}` }]) {
+            const answer = await reprise.call('POST', `/functions/v1/${path}`, { token: service ? SERVICE_KEY : user.token, body, headers })
+            expect([path, type, answer.status, answer.body.code, answer.body.errors?.[0].rule]).toEqual([path, type, 400, code, rule])
+          }
+        }
+      }
+      expect(await everything()).toBe(before)
+    })
+  })
+
   describe('callbacks that nobody sent', () => {
     it.each(['', '{', 'null', '[]', '7', '"x"', '{"data":null}', '{"data":{"callbackType":{}}}', '['.repeat(50_000), '{"code":200,"data":{"task_id":{"a":1}}}', '\0'])('%j is answered 200 and forgotten', async (body) => {
       for (const query of ['', '?token=x', `?token=${'x'.repeat(4_000)}`, '?token=%00']) {

@@ -1,6 +1,7 @@
 import { text, isLanguage, type Language } from '../texts/texts.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { AppContext } from './app-env.ts'
+import { checkPlain } from './plain-input.ts'
 import type { ErrorFormat } from './problem.ts'
 
 /** The seeds' functions answer in the seeds' language, English, whatever the browser says; `?lang=` asks for another. */
@@ -23,10 +24,11 @@ export const functionsErrors: ErrorFormat = {
 const nameOf = (code: string, provider: unknown): string =>
   code === 'provider_not_configured' && typeof provider === 'string' ? `${provider.toUpperCase()}_API_KEY_NOT_CONFIGURED` : code.toUpperCase()
 
-/** The body of a function as the seeds' front ends send it: none is needed, unknown keys are ignored; what is there must be JSON. */
+/** The body of a function as the seeds' front ends send it: none is needed, unknown keys are ignored; what is there must be JSON, whatever type it says. */
 export async function functionBody(c: AppContext): Promise<Record<string, unknown>> {
   const sent = await c.req.text()
   if (sent.trim() === '') return {}
+  checkPlain(sent)
   try {
     const body: unknown = JSON.parse(sent)
     return typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Record<string, unknown>) : {}

@@ -18,14 +18,17 @@ export function plainInput(): MiddlewareHandler<AppEnv> {
     const type = c.req.header('content-type')
     if (type !== undefined && !/json/i.test(type)) return next()
     // Kept by the context: whoever reads the body afterwards gets this very text.
-    const text = await c.req.text()
-    if (isNestedTooDeep(text)) throw new AppError('malformed_body')
-    if (/\\u(0000|d[89a-f])/i.test(text)) {
-      const path = findUnkeepable(parse(text), [])
-      if (path) throw new AppError('validation_failed', {}, [{ path: path.join('.'), rule: 'characters', message: '' }])
-    }
+    checkPlain(await c.req.text())
     return next()
   }
+}
+
+/** For those who take a body as JSON whatever it calls itself. Throws AppError: malformed_body, validation_failed. */
+export function checkPlain(text: string): void {
+  if (isNestedTooDeep(text)) throw new AppError('malformed_body')
+  if (!/\\u(0000|d[89a-f])/i.test(text)) return
+  const path = findUnkeepable(parse(text), [])
+  if (path) throw new AppError('validation_failed', {}, [{ path: path.join('.'), rule: 'characters', message: '' }])
 }
 
 /** Whether PostgreSQL keeps this text as it is. */
