@@ -1,12 +1,14 @@
 import { useI18n } from '../i18n/i18n.tsx'
 import { Button } from '../ui/button.tsx'
 import { Empty } from '../ui/empty.tsx'
+import { usePageName } from './page-name.ts'
 
 export function NotFound() {
   const { t } = useI18n()
+  usePageName(t('app.notFound'))
   return (
     <div className="sheet">
-      <Empty title={t('app.notFound')} text={t('app.notFoundHint')} />
+      <Empty page title={t('app.notFound')} text={t('app.notFoundHint')} />
     </div>
   )
 }
@@ -16,7 +18,7 @@ export function Crashed() {
   const { t } = useI18n()
   return (
     <div className="sheet" role="alert">
-      <Empty title={t('app.crashed')} text={t('app.crashedHint')}>
+      <Empty page title={t('app.crashed')} text={t('app.crashedHint')}>
         <Button look="primary" onClick={() => location.reload()}>
           {t('app.reload')}
         </Button>

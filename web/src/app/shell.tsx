@@ -15,6 +15,7 @@ import { Notice } from '../ui/notice.tsx'
 import { RepeatSign } from '../ui/repeat-sign.tsx'
 import { serverAway, signedOut } from './api.ts'
 import { liveState, useLive } from './live.ts'
+import { pageName } from './page-name.ts'
 import { useBalance, useInfo } from './queries.ts'
 import { closeSession, isOperator, useUser } from './session.ts'
 import { setTheme, theme, THEMES } from './theme.ts'
@@ -38,7 +39,9 @@ const PLACES: Place[] = [
 const OPERATOR_PLACES: Place[] = [...PLACES, { to: '/operator/archive', key: 'nav.archive', icon: <Archive size={20} aria-hidden /> }]
 
 /** Pages that have no place among the others, but a name. */
-const NAMES: Record<string, Key> = { '/notifications': 'notices.title', '/operator/ledger': 'book.title' }
+const NAMES: Record<string, Key> = {
+  '/images/gallery': 'images.gallery', '/notifications': 'notices.title', '/operator/ledger': 'book.title', '/sign-in': 'signin.title',
+}
 
 /** The frame around every page: where one is, what one has, how live it is, and the player. */
 export function Shell() {
@@ -50,14 +53,19 @@ export function Shell() {
   const inside = !out && !atDoor
   useLive(inside)
   useEffect(restorePlayer, [])
-  const before = useRef(path)
+  const shown = out && !atDoor ? '/sign-in' : path
+  const before = useRef(shown)
   useEffect(() => {
-    // Another page begins at its beginning for those who do not see it, too.
-    if (before.current !== path) document.getElementById('content')?.focus({ preventScroll: true })
-    before.current = path
-    const name = OPERATOR_PLACES.find((one) => one.to === path)?.key ?? NAMES[path]
-    document.title = name ? `${t(name)} · Reprise` : 'Reprise'
-  }, [path, t])
+    // Another page, or the way in and out, begins at its beginning for those who do not see it, too.
+    if (before.current !== shown) document.getElementById('content')?.focus({ preventScroll: true })
+    before.current = shown
+  }, [shown])
+  const own = useValue(pageName)
+  useEffect(() => {
+    const key = OPERATOR_PLACES.find((one) => one.to === shown)?.key ?? NAMES[shown]
+    const name = own ?? (key && t(key))
+    document.title = name ? `${name} · Reprise` : 'Reprise'
+  }, [shown, own, t])
 
   return (
     <>
@@ -112,13 +120,13 @@ function Places(props: { className: string; tabs?: boolean }) {
         <Link
           key={place.to}
           to={place.to}
-          activeOptions={{ exact: true }}
+          activeOptions={{ exact: place.to === '/' }}
           activeProps={{ className: props.tabs ? 'text-accent' : 'bg-sunken text-ink', 'aria-current': 'page' }}
           inactiveProps={{ className: 'text-soft hover:text-ink' }}
           className={
             props.tabs
               ? 'flex min-h-14 min-w-0 flex-auto flex-col items-center justify-center gap-0.5 px-0.5 text-[0.7rem] whitespace-nowrap -outline-offset-2 min-[400px]:text-xs'
-              : 'flex min-h-9 items-center rounded-lg px-3 text-sm'
+              : 'flex min-h-9 pointer-coarse:min-h-11 items-center rounded-lg px-3 text-sm'
           }
         >
           {props.tabs && place.icon}
@@ -137,7 +145,7 @@ function DemoBadge() {
     <Menu
       align="left"
       label={`${t('app.demo')}: ${t('app.demoHint')}`}
-      className="min-h-6 rounded-md bg-warn-wash px-2 text-xs font-medium text-warn"
+      className="min-h-6 pointer-coarse:min-h-11 rounded-md bg-warn-wash px-2 text-xs font-medium text-warn"
       button={t('app.demo')}
     >
       <p className="text-sm">{t('app.demoHint')}</p>
@@ -154,7 +162,7 @@ function LiveMark() {
   return (
     <Menu
       label={`${t(`live.${state}`)}. ${t(`live.${state}Hint`)}`}
-      className="flex min-h-9 items-center gap-1.5 rounded-lg px-2 text-xs text-soft hover:bg-sunken hover:text-ink"
+      className="flex min-h-9 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center justify-center gap-1.5 rounded-lg px-2 text-xs text-soft hover:bg-sunken hover:text-ink"
       button={
         <>
           <span aria-hidden="true" className={`size-2 rounded-full ${MARKS[state]}`} />
@@ -181,7 +189,7 @@ function Balance() {
       to="/wallet"
       aria-label={`${t('balance.label')}: ${tokens(data.available)}${hint}`}
       title={tokens(data.available) + hint}
-      className="num flex min-h-9 items-center gap-1.5 rounded-lg border border-line bg-sheet px-2.5 text-sm font-medium hover:border-edge"
+      className="num flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg border border-line bg-sheet px-2.5 text-sm font-medium hover:border-edge"
     >
       <Coins size={15} className="text-accent" aria-hidden />
       {new Intl.NumberFormat(language, { notation: data.available >= 100_000 ? 'compact' : 'standard' }).format(data.available)}
@@ -197,7 +205,7 @@ function Settings(props: { inside: boolean }) {
   return (
     <Menu
       label={`${language.toUpperCase()}: ${t('lang.label')}, ${t('theme.label')}`}
-      className="flex min-h-9 items-center gap-1.5 rounded-lg px-2 text-xs font-medium text-soft uppercase hover:bg-sunken hover:text-ink"
+      className="flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg px-2 text-xs font-medium text-soft uppercase hover:bg-sunken hover:text-ink"
       button={
         <>
           {language}

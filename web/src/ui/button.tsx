@@ -10,7 +10,7 @@ const LOOKS: Record<Look, string> = {
 }
 
 export const buttonLook = (look: Look, more = '') =>
-  `inline-flex min-h-9 items-center justify-center gap-2 rounded-lg px-3 py-1.5 text-sm transition ` +
+  `inline-flex min-h-9 pointer-coarse:min-h-11 items-center justify-center gap-2 rounded-lg px-3 py-1.5 text-sm transition ` +
   `disabled:cursor-not-allowed disabled:opacity-55 aria-disabled:opacity-55 ${LOOKS[look]} ${more}`
 
 export function Button({ look = 'plain', className = '', ...rest }: ButtonHTMLAttributes<HTMLButtonElement> & { look?: Look }) {
@@ -30,7 +30,7 @@ export function IconButton({
       aria-label={label}
       title={label}
       className={
-        'inline-flex size-9 shrink-0 items-center justify-center rounded-lg text-soft transition hover:bg-sunken ' +
+        'inline-flex size-9 pointer-coarse:size-11 shrink-0 items-center justify-center rounded-lg text-soft transition hover:bg-sunken ' +
         `hover:text-ink disabled:cursor-not-allowed disabled:opacity-45 ${className}`
       }
       {...rest}

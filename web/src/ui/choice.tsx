@@ -17,7 +17,7 @@ export function Choice<T extends string>(props: {
             key={option.value}
             lang={option.lang}
             className={
-              'flex min-h-8 flex-1 cursor-pointer items-center justify-center rounded-md px-2 text-center text-xs leading-tight ' +
+              'flex min-h-8 pointer-coarse:min-h-11 flex-1 cursor-pointer items-center justify-center rounded-md px-2 text-center text-xs leading-tight ' +
               'text-soft has-checked:bg-accent has-checked:font-medium has-checked:text-on-accent ' +
               'has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent'
             }

@@ -18,7 +18,7 @@ export function CopyValue(props: { value: string; label: string }) {
         type="button"
         aria-label={`${t('action.copy')}: ${props.label}`}
         onClick={() => void copy(props.value).then(setCopied)}
-        className="inline-flex size-7 shrink-0 items-center justify-center rounded-md text-soft hover:bg-sunken hover:text-ink"
+        className="inline-flex size-7 pointer-coarse:size-11 shrink-0 items-center justify-center rounded-md text-soft hover:bg-sunken hover:text-ink"
       >
         {copied ? <Check size={14} className="text-accent" aria-hidden /> : <Copy size={14} aria-hidden />}
       </button>

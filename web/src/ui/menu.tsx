@@ -1,6 +1,6 @@
-import { useEffect, useRef, useState, type ReactNode } from 'react'
+import { useEffect, useRef, useState, type MouseEvent, type ReactNode } from 'react'
 
-/** A small panel under its button. Escape and a click elsewhere close it; the focus returns to the button. */
+/** A small panel under its button. Escape, a click elsewhere and a link in it close it; the focus returns to the button. */
 export function Menu(props: { label: string; button: ReactNode; align?: 'left' | 'right'; wide?: boolean; className?: string; children: ReactNode }) {
   const [open, setOpen] = useState(false)
   const room = useRef<HTMLDivElement>(null)
@@ -24,6 +24,12 @@ export function Menu(props: { label: string; button: ReactNode; align?: 'left' |
       document.removeEventListener('keydown', escape)
     }
   }, [open])
+  // Also a link to the very page that one is on; the router has said that it takes the click.
+  const followed = (event: MouseEvent) => {
+    if (!event.defaultPrevented || !(event.target as Element).closest('a')) return
+    button.current?.focus()
+    setOpen(false)
+  }
   return (
     <div ref={room} className="relative">
       <button
@@ -38,6 +44,7 @@ export function Menu(props: { label: string; button: ReactNode; align?: 'left' |
       </button>
       {open && (
         <div
+          onClick={followed}
           className={
             'absolute z-30 mt-2 whitespace-normal rounded-xl border border-line bg-sheet p-3 text-left font-normal normal-case shadow-lift ' +
             // On a phone a wide one goes from edge to edge of the frame that it is in.

@@ -2,12 +2,14 @@ import { Link, useParams } from '@tanstack/react-router'
 import { ArrowLeft, ChevronRight } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { ApiProblem, serverNow } from '../../app/api.ts'
+import { NotFound } from '../../app/dead-ends.tsx'
+import { usePageName } from '../../app/page-name.ts'
 import { problemText } from '../../app/problem-text.ts'
 import { bytesText, momentText } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
-import { Empty, Skeleton } from '../../ui/empty.tsx'
+import { Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { eventSentence, plainType, type TimelineEvent, type Tone } from './event-sentence.ts'
 import { isOpen, titleOf, useEvents, useGeneration, wishesIn, type Generation } from './generations.ts'
@@ -23,9 +25,10 @@ export function GenerationPage() {
   const { id } = useParams({ strict: false }) as { id: string }
   const asked = useGeneration(id)
   const generation = asked.data
+  usePageName(generation && titleOf(generation, t('gen.untitled')))
   return (
     <>
-      <Link to="/" className="-ml-2 mb-3 inline-flex min-h-9 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
+      <Link to="/" className="-ml-2 mb-3 inline-flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
         <ArrowLeft size={16} aria-hidden />
         {t('gen.back')}
       </Link>
@@ -40,11 +43,7 @@ function Missing(props: { problem: Error; retry: () => void }) {
   const i18n = useI18n()
   const { t } = i18n
   if (props.problem instanceof ApiProblem && props.problem.status === 404) {
-    return (
-      <div className="sheet">
-        <Empty title={t('app.notFound')} text={t('app.notFoundHint')} />
-      </div>
-    )
+    return <NotFound />
   }
   return (
     <Notice tone="danger" live>

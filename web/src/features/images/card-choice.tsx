@@ -31,7 +31,7 @@ export function CardChoice(props: { value: number[]; error?: string; onChange: (
       <button
         type="button"
         onClick={() => props.onChange(every ? [] : CARD_TYPES.map((_, index) => index))}
-        className="float-right -my-1 min-h-7 rounded-md px-1.5 text-xs font-medium text-accent underline-offset-2 hover:underline"
+        className="float-right -my-1 min-h-7 pointer-coarse:-my-3 pointer-coarse:min-h-11 pointer-coarse:min-w-11 rounded-md px-1.5 text-xs font-medium text-accent underline-offset-2 hover:underline"
       >
         {t(every ? 'images.none' : 'images.all')}
       </button>

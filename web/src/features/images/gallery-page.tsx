@@ -33,7 +33,7 @@ export function GalleryPage() {
   const columns = 'grid grid-cols-3 gap-2 sm:grid-cols-4 sm:gap-3 lg:grid-cols-6'
   return (
     <>
-      <Link to="/images" className="-ml-2 mb-2 inline-flex min-h-9 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
+      <Link to="/images" activeOptions={{ exact: true }} className="-ml-2 mb-2 inline-flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
         <ArrowLeft size={16} aria-hidden />
         {t('images.back')}
       </Link>

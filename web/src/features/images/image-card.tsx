@@ -3,6 +3,7 @@ import { useEffect, useState, type ReactNode } from 'react'
 import { clockText, useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
+import { useKeptFocus } from '../../ui/kept-focus.ts'
 import { AgainDialog, altOf, DownloadLink, ratioStyle, useAgainPrice, useSameStyle, ViewDialog } from './card-dialogs.tsx'
 import { cardIcon, cardName } from './card-choice.tsx'
 import { useCardAct, type Card, type ImageJob } from './images.ts'
@@ -26,10 +27,11 @@ export function ImageCard(props: { job: ImageJob; card: Card; sizes: string; onB
   const card = line[chosen ?? line.length - 1] ?? props.card
   const name = cardName(props.card.type, i18n)
   const sameStyle = useSameStyle()
+  const kept = useKeptFocus<HTMLElement>()
   const dialog = (kind: Open | null) => () => setOpen(kind)
-  const small = 'inline-flex size-9 shrink-0 items-center justify-center rounded-lg text-soft transition hover:bg-sunken hover:text-ink'
+  const small = 'inline-flex size-9 pointer-coarse:size-11 shrink-0 items-center justify-center rounded-lg text-soft transition hover:bg-sunken hover:text-ink'
   return (
-    <article className="sheet flex min-w-0 flex-col overflow-hidden" aria-label={name} data-card={card.status}>
+    <article {...kept} className="sheet flex min-w-0 flex-col overflow-hidden" aria-label={name} data-card={card.status}>
       <div className="relative bg-sunken" style={ratioStyle(job.aspectRatio)}>
         {card.status === 'completed' && card.imageUrl ? (
           <button type="button" aria-label={t('images.open', { card: name })} onClick={dialog('view')} className="block size-full -outline-offset-2">
@@ -41,7 +43,7 @@ export function ImageCard(props: { job: ImageJob; card: Card; sizes: string; onB
       </div>
       <div className="flex flex-1 flex-col gap-1.5 p-3">
         <div className="flex flex-wrap items-center justify-between gap-x-2 gap-y-1">
-          <h3 className="text-sm font-semibold">{name}</h3>
+          <h2 className="text-sm font-semibold">{name}</h2>
           {line.length > 1 && (
             <div role="group" aria-label={t('images.versions')} className="flex rounded-md border border-line p-px">
               {line.map((one, i) => (
@@ -51,7 +53,7 @@ export function ImageCard(props: { job: ImageJob; card: Card; sizes: string; onB
                   aria-label={t('images.version', { n: i + 1 })}
                   aria-pressed={one === card}
                   onClick={() => setChosen(i)}
-                  className="num min-h-6 min-w-6 rounded px-1 text-xs text-soft aria-pressed:bg-accent aria-pressed:font-medium aria-pressed:text-on-accent"
+                  className="num min-h-6 min-w-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 rounded px-1 text-xs text-soft aria-pressed:bg-accent aria-pressed:font-medium aria-pressed:text-on-accent"
                 >
                   {i + 1}
                 </button>

@@ -2,12 +2,14 @@ import { Link, useParams } from '@tanstack/react-router'
 import { ArrowLeft, FolderDown, LoaderCircle } from 'lucide-react'
 import { useState, type ReactNode } from 'react'
 import { ApiProblem, serverNow } from '../../app/api.ts'
+import { NotFound } from '../../app/dead-ends.tsx'
+import { usePageName } from '../../app/page-name.ts'
 import { problemText } from '../../app/problem-text.ts'
 import { clockText, momentText, useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
-import { Empty, Skeleton } from '../../ui/empty.tsx'
+import { Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { saveZip, useImageJob, zipLink, type ImageJob } from './images.ts'
 import { ImageCard } from './image-card.tsx'
@@ -21,9 +23,10 @@ export function ImageJobPage() {
   const { id } = useParams({ strict: false }) as { id: string }
   const asked = useImageJob(id)
   const job = asked.data
+  usePageName(job && (job.productName || t('gen.untitled')))
   return (
     <>
-      <Link to="/images" className="-ml-2 mb-3 inline-flex min-h-9 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
+      <Link to="/images" activeOptions={{ exact: true }} className="-ml-2 mb-3 inline-flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
         <ArrowLeft size={16} aria-hidden />
         {t('images.back')}
       </Link>
@@ -47,11 +50,7 @@ function Missing(props: { problem: Error; retry: () => void }) {
   const i18n = useI18n()
   const { t } = i18n
   if (props.problem instanceof ApiProblem && (props.problem.status === 404 || props.problem.status === 422)) {
-    return (
-      <div className="sheet">
-        <Empty title={t('app.notFound')} text={t('app.notFoundHint')} />
-      </div>
-    )
+    return <NotFound />
   }
   return (
     <Notice tone="danger" live>

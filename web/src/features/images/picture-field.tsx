@@ -106,7 +106,7 @@ function Preview(props: { picture: Picture; onRemove: (key: string) => void; onR
   const { picture } = props
   const [broken, setBroken] = useState(false)
   const source = picture.preview ?? picture.url
-  const small = 'absolute inline-flex size-8 items-center justify-center rounded-full bg-sheet/90 text-ink shadow-lift hover:bg-sheet'
+  const small = 'absolute inline-flex size-8 pointer-coarse:size-11 items-center justify-center rounded-full bg-sheet/90 text-ink shadow-lift hover:bg-sheet'
   return (
     <figure className={`relative aspect-square overflow-hidden rounded-xl border bg-sunken ${picture.state === 'failed' ? 'border-danger' : 'border-line'}`}>
       {source && !broken ? (

@@ -19,7 +19,7 @@ export function Bell({ place }: { place: string }) {
       key={place}
       wide
       label={unread > 0 ? t('notices.bellUnread', { n: unread }) : t('notices.bell')}
-      className="relative flex size-9 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"
+      className="relative flex size-9 pointer-coarse:size-11 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"
       button={
         <>
           <BellSign size={19} aria-hidden />
@@ -36,8 +36,8 @@ export function Bell({ place }: { place: string }) {
     >
       <div className="mb-1 flex min-h-9 items-center justify-between gap-3 pl-2">
         <p className="text-sm font-semibold">{t('notices.title')}</p>
-        {unread > 0 && (
-          <Button look="quiet" aria-disabled={read.isPending} onClick={() => !read.isPending && read.mutate({ all: true })}>
+        {items.length > 0 && (
+          <Button look="quiet" aria-disabled={read.isPending || unread === 0} onClick={() => !read.isPending && unread > 0 && read.mutate({ all: true })}>
             {t('notices.readAll')}
           </Button>
         )}

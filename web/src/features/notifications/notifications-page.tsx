@@ -13,7 +13,7 @@ export function NotificationsPage() {
   const { t } = useI18n()
   return (
     <>
-      <h1 className="mb-5 text-2xl font-semibold tracking-tight">{t('notices.title')}</h1>
+      <h1 id="notices" className="mb-5 text-2xl font-semibold tracking-tight">{t('notices.title')}</h1>
       <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,21rem)]">
         <List />
         <SettingsCard />
@@ -30,10 +30,10 @@ function List() {
   const items = all.data?.pages.flatMap((page) => page.items) ?? []
   const unread = all.data?.pages[0]?.unread ?? 0
   return (
-    <section className="sheet p-3 sm:p-4">
-      {unread > 0 && (
+    <section className="sheet p-3 sm:p-4" aria-labelledby="notices">
+      {items.length > 0 && (
         <div className="mb-1 flex justify-end">
-          <Button look="quiet" aria-disabled={read.isPending} onClick={() => !read.isPending && read.mutate({ all: true })}>
+          <Button look="quiet" aria-disabled={read.isPending || unread === 0} onClick={() => !read.isPending && unread > 0 && read.mutate({ all: true })}>
             {t('notices.readAll')}
           </Button>
         </div>
@@ -96,7 +96,7 @@ function SettingsForm({ settings }: { settings: Settings }) {
       <ul className="grid gap-0.5">
         {KINDS.map((kind) => (
           <li key={kind}>
-            <label className="flex min-h-9 cursor-pointer items-center gap-3 text-sm">
+            <label className="flex min-h-9 pointer-coarse:min-h-11 cursor-pointer items-center gap-3 text-sm">
               <input
                 type="checkbox"
                 className="size-4 shrink-0 accent-(--accent)"

@@ -108,13 +108,13 @@ function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generatio
             <Link
               to="/generations/$id"
               params={{ id: entry.generationId }}
-              className="inline-flex min-h-6 items-center font-mono underline underline-offset-2 hover:text-ink"
+              className="inline-flex min-h-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center font-mono underline underline-offset-2 hover:text-ink"
             >
               {entry.generationId.slice(0, 8)}
             </Link>
             <button
               type="button"
-              className="inline-flex min-h-6 items-center underline underline-offset-2 hover:text-ink"
+              className="inline-flex min-h-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center underline underline-offset-2 hover:text-ink"
               onClick={() => onReceipt(entry.generationId!)}
             >
               {t('receipt.open')}
