@@ -66,6 +66,7 @@ export function requestHeaders(more: Record<string, string> = {}): Record<string
 export async function api<T>(path: string, call: Call = {}): Promise<T> {
   const json: Record<string, string> = call.body === undefined ? {} : { 'content-type': 'application/json' }
   let response: Response
+  let text: string
   try {
     response = await fetch(path, {
       method: call.method ?? 'GET',
@@ -74,16 +75,16 @@ export async function api<T>(path: string, call: Call = {}): Promise<T> {
       credentials: 'same-origin',
       signal: call.signal,
     })
+    const date = Date.parse(response.headers.get('date') ?? '')
+    if (!Number.isNaN(date)) clockLead = Date.now() - date - 500
+    text = await response.text()
   } catch (cause) {
     if (call.signal?.aborted) throw cause
     serverAway.set(true)
     throw new ApiProblem(0, {})
   }
-  const text = await response.text().catch(() => '')
   const body = parse(text)
   serverAway.set(response.status >= 502 && response.status <= 504 && !isProblem(body))
-  const date = Date.parse(response.headers.get('date') ?? '')
-  if (!Number.isNaN(date)) clockLead = Date.now() - date - 500
   if (response.ok) return body as T
   if (response.status === 401) signedOut.set(true)
   throw new ApiProblem(response.status, isProblem(body) ? body : {})

@@ -1,8 +1,8 @@
-import type { QueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { api, requestHeaders, serverAway, signedOut } from './api.ts'
 import { recall, remember } from './browser-memory.ts'
-import { queryClient } from './queries.ts'
+import { lookAgainAt, type LookAgain } from './look-again.ts'
 import { sseParser } from './sse.ts'
 import { useValue, valueStore } from './value-store.ts'
 
@@ -24,26 +24,28 @@ export function usePollInterval(): (open: boolean) => number | false {
 
 /** Keeps the live connection open while the page is signed in, and pings a server that is away. */
 export function useLive(enabled: boolean): void {
+  const client = useQueryClient()
   useEffect(() => {
     if (!enabled) return
     const stop = new AbortController()
-    void listen(stop.signal)
+    void listen(stop.signal, lookAgainAt(client))
     const ping = setInterval(() => {
-      if (serverAway.get()) void api('/livez').then(() => queryClient.invalidateQueries(), () => undefined)
+      if (serverAway.get()) void api('/livez').then(() => client.invalidateQueries(), () => undefined)
     }, 3000)
     return () => {
       stop.abort()
       clearInterval(ping)
     }
-  }, [enabled])
+  }, [enabled, client])
 }
 
-async function listen(signal: AbortSignal): Promise<void> {
+async function listen(signal: AbortSignal, look: LookAgain): Promise<void> {
+  const hear = earFor(look)
   for (let failures = 0; !signal.aborted; failures++) {
     try {
-      await readStream(signal, () => {
+      await readStream(signal, hear, () => {
         // What happened before the line was open is read once.
-        if (liveState.get() !== 'live') lookAtAll()
+        if (liveState.get() !== 'live') hear.all()
         liveState.set('live')
         failures = 0
       })
@@ -56,7 +58,7 @@ async function listen(signal: AbortSignal): Promise<void> {
   }
 }
 
-async function readStream(signal: AbortSignal, onOpen: () => void): Promise<void> {
+async function readStream(signal: AbortSignal, hear: Ear, onOpen: () => void): Promise<void> {
   const line = new AbortController()
   const end = () => line.abort()
   signal.addEventListener('abort', end)
@@ -83,8 +85,8 @@ async function readStream(signal: AbortSignal, onOpen: () => void): Promise<void
       silence = setTimeout(end, SILENCE_MS)
       for (const event of feed(value)) {
         if (event.id) remember(LAST_ID, event.id, 'tab')
-        if (event.event === 'reset') lookAtAll()
-        else if (event.event !== 'ready') hear(queryClient, event.data)
+        if (event.event === 'reset') hear.all()
+        else if (event.event !== 'ready') hear.one(event.data)
       }
     }
   } finally {
@@ -93,30 +95,31 @@ async function readStream(signal: AbortSignal, onOpen: () => void): Promise<void
   }
 }
 
-function lookAtAll(): void {
-  for (const key of ['generations', 'generation', 'image-jobs', 'image-job', 'balance', 'tracks', 'ledger', 'notices']) {
-    void queryClient.invalidateQueries({ queryKey: [key] })
+const TOLD = ['generations', 'image-jobs', 'image-job', 'balance', 'tracks', 'ledger']
+
+type Ear = ReturnType<typeof earFor>
+
+/** Looks again at what an event is about; a burst of them becomes one look. */
+function earFor(look: LookAgain) {
+  const heard = new Set<string>()
+  let flush: ReturnType<typeof setTimeout> | undefined
+  return {
+    all: () => {
+      for (const key of [...TOLD, 'generation', 'notices']) void look([key])
+    },
+    one: (data: string) => {
+      const message = parseEvent(data)
+      if (!message) return
+      if (message.type === 'notice') return void look(['notices'])
+      if (message.generationId) heard.add(message.generationId)
+      flush ??= setTimeout(() => {
+        flush = undefined
+        for (const id of heard) void look(['generation', id])
+        heard.clear()
+        for (const key of TOLD) void look([key])
+      }, 120)
+    },
   }
-}
-
-const heard = new Set<string>()
-let flush: ReturnType<typeof setTimeout> | undefined
-
-/** A burst of events about one generation becomes one look at it. */
-function hear(client: QueryClient, data: string): void {
-  const message = parseEvent(data)
-  if (!message) return
-  if (message.type === 'notice') return void client.invalidateQueries({ queryKey: ['notices'] })
-  heard.add(message.generationId ?? '')
-  flush ??= setTimeout(() => {
-    flush = undefined
-    const ids = [...heard]
-    heard.clear()
-    for (const id of ids) {
-      if (id) void client.invalidateQueries({ queryKey: ['generation', id] })
-    }
-    for (const key of ['generations', 'image-jobs', 'image-job', 'balance', 'tracks', 'ledger']) void client.invalidateQueries({ queryKey: [key] })
-  }, 120)
 }
 
 function parseEvent(data: string): { type?: string; generationId?: string } | undefined {

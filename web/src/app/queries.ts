@@ -1,5 +1,6 @@
 import { QueryClient, useQuery } from '@tanstack/react-query'
-import { api, ApiProblem } from './api.ts'
+import { api, ApiProblem, type Page } from './api.ts'
+import { usePollInterval } from './live.ts'
 
 export const queryClient = new QueryClient({
   defaultOptions: {
@@ -13,6 +14,17 @@ export const queryClient = new QueryClient({
   },
 })
 
+/** Reads an address of ours; ended when nobody waits for it any more. */
+export const read = <T>(path: string) => ({ signal }: { signal: AbortSignal }) => api<T>(path, { signal })
+
+/** Reads a list page by page. `path` has a query already. */
+export const readPages = <P extends Page<unknown>>(path: string) => ({
+  initialPageParam: '',
+  queryFn: ({ pageParam, signal }: { pageParam: string; signal: AbortSignal }) =>
+    api<P>(`${path}${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`, { signal }),
+  getNextPageParam: (page: P) => page.nextCursor || undefined,
+})
+
 export interface Info {
   demo?: boolean
   version?: string
@@ -22,14 +34,21 @@ export interface Info {
 }
 
 export const useInfo = () =>
-  useQuery({ queryKey: ['info'], queryFn: () => api<Info>('/api/info'), staleTime: Infinity })
+  useQuery({ queryKey: ['info'], queryFn: read<Info>('/api/info'), staleTime: Infinity })
 
 export interface Balance {
   available: number
   held: number
 }
 
-export const useBalance = () => useQuery({ queryKey: ['balance'], queryFn: () => api<Balance>('/api/balance') })
+export function useBalance() {
+  const interval = usePollInterval()
+  return useQuery({
+    queryKey: ['balance'],
+    queryFn: read<Balance>('/api/balance'),
+    refetchInterval: (query) => interval((query.state.data?.held ?? 0) > 0),
+  })
+}
 
 export interface Price {
   kind: string
@@ -62,7 +81,7 @@ export function priceOf(prices: Price[], { kind, provider, model, results }: Pri
 export const usePrices = () =>
   useQuery({
     queryKey: ['prices'],
-    queryFn: () => api<{ items: Price[] }>('/api/prices'),
+    queryFn: read<{ items: Price[] }>('/api/prices'),
     select: (answer) => answer.items,
     staleTime: 60_000,
   })

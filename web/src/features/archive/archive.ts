@@ -1,5 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api } from '../../app/api.ts'
+import { read } from '../../app/queries.ts'
 
 /** Percentages and seconds are of the last 30 days; null when there was nothing yet. */
 export interface Board {
@@ -56,7 +57,7 @@ export function isMet(targets: Board['targets'], goal: Goal): boolean | null {
 
 /** @param closely while something that was asked for is under way */
 export const useBoard = (enabled: boolean, closely: boolean) =>
-  useQuery({ queryKey: ['archive'], queryFn: () => api<Board>('/api/archive'), enabled, refetchInterval: closely ? 2500 : 20_000 })
+  useQuery({ queryKey: ['archive'], queryFn: read<Board>('/api/archive'), enabled, refetchInterval: closely ? 2500 : 20_000 })
 
 export function useArchiveNow() {
   const client = useQueryClient()

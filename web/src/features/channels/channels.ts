@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, type Page } from '../../app/api.ts'
+import { read, readPages } from '../../app/queries.ts'
 
 export interface Settings {
   sunoPrompt?: string
@@ -49,21 +50,13 @@ export const isEnded = (job: Pick<Job, 'stage'>) => [50, 90, 99].includes(stageN
 
 const POLL_MS = 3000
 
-export function useChannels() {
-  return useInfiniteQuery({
-    queryKey: ['channels'],
-    initialPageParam: '',
-    queryFn: ({ pageParam }) =>
-      api<Page<Channel>>(`/api/channels?limit=50${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
-    getNextPageParam: (page) => page.nextCursor || undefined,
-  })
-}
+export const useChannels = () => useInfiniteQuery({ queryKey: ['channels'], ...readPages<Page<Channel>>('/api/channels?limit=50') })
 
 export function useJob(jobId: string | null | undefined, language: string) {
   return useQuery({
     queryKey: ['music-clips-job', jobId, language],
     enabled: Boolean(jobId),
-    queryFn: () => api<Job>(`/api/music-clips/jobs/${encodeURIComponent(jobId!)}?lang=${language}`),
+    queryFn: read<Job>(`/api/music-clips/jobs/${encodeURIComponent(jobId!)}?lang=${language}`),
     refetchInterval: (query) => (query.state.data && isEnded(query.state.data) ? false : POLL_MS),
   })
 }

@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, ApiProblem, type Page } from '../../app/api.ts'
 import { usePollInterval } from '../../app/live.ts'
+import { read, readPages } from '../../app/queries.ts'
 import type { Track } from '../tracks/tracks.ts'
 import type { TimelineEvent } from './event-sentence.ts'
 
@@ -76,10 +77,7 @@ export function useGenerations() {
   const interval = usePollInterval()
   return useInfiniteQuery({
     queryKey: ['generations'],
-    initialPageParam: '',
-    queryFn: ({ pageParam }) =>
-      api<Page<Generation>>(`/api/generations?limit=10&exceptOrigin=image-jobs${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
-    getNextPageParam: (page) => page.nextCursor || undefined,
+    ...readPages<Page<Generation>>('/api/generations?limit=10&exceptOrigin=image-jobs'),
     refetchInterval: (query) => interval(query.state.data?.pages.some((page) => page.items.some(isOpen)) ?? false),
   })
 }
@@ -88,7 +86,7 @@ export function useGeneration(id: string) {
   const interval = usePollInterval()
   return useQuery({
     queryKey: ['generation', id],
-    queryFn: () => api<Generation>(`/api/generations/${encodeURIComponent(id)}`),
+    queryFn: read<Generation>(`/api/generations/${encodeURIComponent(id)}`),
     refetchInterval: (query) => (query.state.data ? interval(isOpen(query.state.data)) : false),
   })
 }
@@ -97,17 +95,18 @@ export function useEvents(id: string, open: boolean) {
   const interval = usePollInterval()
   return useQuery({
     queryKey: ['generation', id, 'events'],
-    queryFn: () => allEvents(id),
+    queryFn: ({ signal }) => allEvents(id, signal),
     refetchInterval: interval(open),
   })
 }
 
 /** A history is short, but it may span pages. */
-async function allEvents(id: string): Promise<TimelineEvent[]> {
+async function allEvents(id: string, signal: AbortSignal): Promise<TimelineEvent[]> {
   const events: TimelineEvent[] = []
   for (let cursor = ''; ; ) {
     const page = await api<Page<TimelineEvent>>(
       `/api/generations/${encodeURIComponent(id)}/events?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+      { signal },
     )
     events.push(...page.items)
     if (!page.nextCursor || events.length > 2000) return events

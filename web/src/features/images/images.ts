@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { api, ApiProblem, bearer, requestHeaders, type Page } from '../../app/api.ts'
+import { api, ApiProblem, bearer, requestHeaders, serverNow, type Page } from '../../app/api.ts'
 import { usePollInterval } from '../../app/live.ts'
+import { read, readPages } from '../../app/queries.ts'
 import { currentLanguage } from '../../i18n/i18n.tsx'
 import { isUnsettled } from './progress.ts'
 
@@ -61,17 +62,12 @@ export interface ImageJob {
   cards: Card[]
 }
 
-const JOBS_A_PAGE = 20
-
 export function useImageJobs() {
   const interval = usePollInterval()
   return useInfiniteQuery({
     queryKey: ['image-jobs'],
-    initialPageParam: '',
-    queryFn: ({ pageParam }) =>
-      api<Page<ImageJob>>(`/api/image-jobs?limit=${JOBS_A_PAGE}${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
-    getNextPageParam: (page) => page.nextCursor || undefined,
-    refetchInterval: (query) => soon(query.state.data?.pages.some((page) => page.items.some((job) => isUnsettled(job))), interval),
+    ...readPages<Page<ImageJob>>('/api/image-jobs?limit=20'),
+    refetchInterval: (query) => soon(query.state.data?.pages.some((page) => page.items.some((job) => isUnsettled(job, serverNow()))), interval),
   })
 }
 
@@ -79,8 +75,8 @@ export function useImageJob(id: string) {
   const interval = usePollInterval()
   return useQuery({
     queryKey: ['image-job', id],
-    queryFn: () => api<ImageJob>(`/api/image-jobs/${encodeURIComponent(id)}`),
-    refetchInterval: (query) => (query.state.data ? soon(isUnsettled(query.state.data), interval) : false),
+    queryFn: read<ImageJob>(`/api/image-jobs/${encodeURIComponent(id)}`),
+    refetchInterval: (query) => (query.state.data ? soon(isUnsettled(query.state.data, serverNow()), interval) : false),
   })
 }
 

@@ -1,6 +1,7 @@
 import { ImageOff } from 'lucide-react'
 import { useState } from 'react'
 import { serverNow } from '../../app/api.ts'
+import { useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import type { Card } from './images.ts'
@@ -18,7 +19,10 @@ export function Picture(props: { card: Card; ratio: string; alt: string; sizes?:
   const { card } = props
   const [broken, setBroken] = useState<string | null>(null)
   const { width, height } = shapeOf(props.ratio)
-  if (!props.sizes && awaitsThumbnail(card, serverNow())) return <Skeleton className="size-full rounded-none" />
+  const awaits = !props.sizes && awaitsThumbnail(card, serverNow())
+  // Looked at again by the second: nothing else says that the waiting is over.
+  useNow(awaits)
+  if (awaits) return <Skeleton className="size-full rounded-none" />
   const source = card.thumbnailUrl ?? card.imageUrl ?? ''
   if (broken === source) {
     return (

@@ -14,7 +14,7 @@ export const awaitsThumbnail = (card: Pick<Card, 'status' | 'imageUrl' | 'thumbn
   card.status === 'completed' && Boolean(card.imageUrl) && !card.thumbnailUrl && now - Date.parse(card.completedAt ?? '') < THUMBNAIL_MS
 
 /** Whether something of it is still to come. */
-export const isUnsettled = (job: Pick<ImageJob, 'status' | 'cards'>, now = Date.now()) =>
+export const isUnsettled = (job: Pick<ImageJob, 'status' | 'cards'>, now: number) =>
   isJobOpen(job) || job.cards.flatMap(lineOf).some((card) => awaitsThumbnail(card, now))
 
 /** A card and what was made again from it, oldest first. */

@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, type Page } from '../../app/api.ts'
+import { read, readPages } from '../../app/queries.ts'
 
 export interface Movement {
   id: number
@@ -44,11 +45,8 @@ export const useMovements = (search: Search, enabled: boolean) => {
   const query = searchQuery(search)
   return useInfiniteQuery({
     queryKey: ['ledger', 'explorer', query],
-    initialPageParam: '',
     enabled,
-    queryFn: ({ pageParam }) =>
-      api<Page<Movement>>(`/api/ledger/explorer?limit=50${query && `&${query}`}${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
-    getNextPageParam: (page) => page.nextCursor || undefined,
+    ...readPages<Page<Movement>>(`/api/ledger/explorer?limit=50${query && `&${query}`}`),
   })
 }
 
@@ -59,7 +57,7 @@ export interface Health {
 }
 
 export const useHealth = (enabled: boolean) =>
-  useQuery({ queryKey: ['ledger-health'], queryFn: () => api<Health>('/api/ledger/health'), enabled, refetchInterval: 60_000 })
+  useQuery({ queryKey: ['ledger-health'], queryFn: read<Health>('/api/ledger/health'), enabled, refetchInterval: 60_000 })
 
 export function useCheckNow() {
   const client = useQueryClient()
@@ -87,7 +85,7 @@ export interface PriceChange extends PriceLine {
 export const priceAddress = ({ kind, provider, model }: PriceLine): string => `/api/prices/${[kind, provider || '*', model || '*'].map(encodeURIComponent).join('/')}`
 
 export const usePriceChanges = (enabled: boolean) =>
-  useQuery({ queryKey: ['price-changes'], queryFn: () => api<Page<PriceChange>>('/api/price-changes?limit=20'), enabled })
+  useQuery({ queryKey: ['price-changes'], queryFn: read<Page<PriceChange>>('/api/price-changes?limit=20'), enabled })
 
 /** Sets a price, or with null takes it away. */
 export function useSetPrice() {

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tansta
 import { useEffect, useRef } from 'react'
 import { api, type Page } from '../../app/api.ts'
 import { usePollInterval } from '../../app/live.ts'
+import { read, readPages } from '../../app/queries.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import type { Language } from '../../i18n/translate.ts'
 
@@ -42,16 +43,13 @@ export const badgeText = (unread: number): string => (unread > 99 ? '99+' : Stri
 
 export function useLatestNotices() {
   const interval = usePollInterval()
-  return useQuery({ queryKey: ['notices', 'latest'], queryFn: () => api<NoticePage>('/api/notifications?limit=8'), refetchInterval: interval(false) })
+  return useQuery({ queryKey: ['notices', 'latest'], queryFn: read<NoticePage>('/api/notifications?limit=8'), refetchInterval: interval(false) })
 }
 
-export const useAllNotices = () =>
-  useInfiniteQuery({
-    queryKey: ['notices', 'all'],
-    initialPageParam: '',
-    queryFn: ({ pageParam }) => api<NoticePage>(`/api/notifications?limit=30${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
-    getNextPageParam: (page) => page.nextCursor || undefined,
-  })
+export function useAllNotices() {
+  const interval = usePollInterval()
+  return useInfiniteQuery({ queryKey: ['notices', 'all'], ...readPages<NoticePage>('/api/notifications?limit=30'), refetchInterval: interval(false) })
+}
 
 export function useMarkRead() {
   const client = useQueryClient()
@@ -62,7 +60,7 @@ export function useMarkRead() {
 }
 
 const SETTINGS = ['notice-settings']
-export const useSettings = () => useQuery({ queryKey: SETTINGS, queryFn: () => api<Settings>('/api/notification-settings'), staleTime: 60_000 })
+export const useSettings = () => useQuery({ queryKey: SETTINGS, queryFn: read<Settings>('/api/notification-settings'), staleTime: 60_000 })
 
 export function useSaveSettings() {
   const client = useQueryClient()

@@ -1,6 +1,7 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient, type InfiniteData } from '@tanstack/react-query'
 import { api, bearer, type Page } from '../../app/api.ts'
 import { usePollInterval } from '../../app/live.ts'
+import { read, readPages } from '../../app/queries.ts'
 
 /** One song, stored or expected. `audioUrl` is the best address there is: ours, else its provider's. */
 export interface Track {
@@ -37,13 +38,14 @@ export const sourcesOf = (track: Pick<Track, 'audioUrl' | 'providerUrl'>): strin
 /** Where the file itself is fetched, under a good name. A pasted token cannot travel with a link: then the plain address. */
 export function downloadUrl(track: Track): string | undefined {
   if (!track.audioUrl) return undefined
-  return bearer() || !isStored(track) ? track.audioUrl : `/api/tracks/${encodeURIComponent(track.id)}/audio?download=1`
+  return bearer() || !isStored(track) ? track.audioUrl : `${trackPath(track.id)}/audio?download=1`
 }
 
 /** The whole library as one ZIP. A pasted token cannot travel with a link. */
 export const exportUrl = (): string | undefined => (bearer() ? undefined : '/api/export')
 
-export const getTrack = (id: string) => api<Track>(`/api/tracks/${encodeURIComponent(id)}`)
+const trackPath = (id: string) => `/api/tracks/${encodeURIComponent(id)}`
+export const getTrack = (id: string) => api<Track>(trackPath(id))
 
 const isBeingSaved = (track: Track) => isUnsaved(track) && track.saving !== 'gone' && track.saving !== 'resting'
 
@@ -51,9 +53,7 @@ export function useTracks() {
   const interval = usePollInterval()
   return useInfiniteQuery({
     queryKey: ['tracks'],
-    initialPageParam: '',
-    queryFn: ({ pageParam }) => api<Page<Track>>(`/api/tracks?limit=24${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
-    getNextPageParam: (page) => page.nextCursor || undefined,
+    ...readPages<Page<Track>>('/api/tracks?limit=24'),
     refetchInterval: (query) => (query.state.data?.pages.some((page) => page.items.some(isBeingSaved)) ? interval(true) : false),
   })
 }
@@ -63,7 +63,7 @@ export function useTrack(id: string | undefined) {
   return useQuery({
     queryKey: ['tracks', 'one', id],
     enabled: id !== undefined,
-    queryFn: () => getTrack(id!),
+    queryFn: read<Track>(trackPath(id!)),
     refetchInterval: (query) => (query.state.data && isBeingSaved(query.state.data) ? interval(true) : false),
   })
 }
@@ -71,7 +71,7 @@ export function useTrack(id: string | undefined) {
 export function useDeleteTrack() {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: (id: string) => api(`/api/tracks/${encodeURIComponent(id)}`, { method: 'DELETE' }),
+    mutationFn: (id: string) => api(trackPath(id), { method: 'DELETE' }),
     onSuccess: (_, id) => {
       client.setQueryData<InfiniteData<Page<Track>>>(
         ['tracks'],

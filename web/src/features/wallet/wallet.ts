@@ -1,5 +1,7 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { api, type Page } from '../../app/api.ts'
+import type { Page } from '../../app/api.ts'
+import { usePollInterval } from '../../app/live.ts'
+import { readPages, useBalance } from '../../app/queries.ts'
 
 export interface LedgerEntry {
   id: string | number
@@ -15,11 +17,8 @@ export interface LedgerEntry {
 }
 
 export function useLedger() {
-  return useInfiniteQuery({
-    queryKey: ['ledger'],
-    initialPageParam: '',
-    queryFn: ({ pageParam }) =>
-      api<Page<LedgerEntry>>(`/api/ledger?limit=30${pageParam && `&cursor=${encodeURIComponent(pageParam)}`}`),
-    getNextPageParam: (page) => page.nextCursor || undefined,
-  })
+  const interval = usePollInterval()
+  // What is set aside moves on.
+  const open = (useBalance().data?.held ?? 0) > 0
+  return useInfiniteQuery({ queryKey: ['ledger'], ...readPages<Page<LedgerEntry>>('/api/ledger?limit=30'), refetchInterval: interval(open) })
 }
