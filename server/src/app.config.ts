@@ -5,6 +5,7 @@ import { accountsSettings } from './features/accounts/accounts.config.ts'
 import { archiveSettings } from './features/archive/archive.config.ts'
 import { fixitySettings } from './features/fixity/fixity.config.ts'
 import { generationSettings } from './features/generations/generations.config.ts'
+import { imageJobsSettings } from './features/image-jobs/image-jobs.config.ts'
 import { ledgerSettings } from './features/ledger/ledger.config.ts'
 import { tracksSettings } from './features/tracks/tracks.config.ts'
 import { murekaFunctionsSettings } from './features/mureka-functions/mureka-functions.config.ts'
@@ -41,6 +42,7 @@ export const SETTING_GROUPS: SettingGroup[] = [
   { title: 'HTTP', settings: httpSettings },
   { title: 'Identity', settings: accountsSettings },
   { title: 'Generations', settings: generationSettings },
+  { title: 'Images', settings: imageJobsSettings },
   { title: 'Tokens', settings: ledgerSettings },
   { title: 'Files', settings: { ...tracksSettings, ...mediaSettings, ...fetchSettings, ...murekaFunctionsSettings } },
   { title: 'Archive', settings: { ...archiveSettings, ...fixitySettings } },
@@ -51,5 +53,5 @@ export const SETTING_GROUPS: SettingGroup[] = [
 ]
 
 export const allSettings = {
-  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...murekaFunctionsSettings, ...archiveSettings, ...fixitySettings, ...sunoSettings, ...murekaSettings, ...replicateSettings, ...googleSettings,
+  ...processSettings, ...httpSettings, ...accountsSettings, ...generationSettings, ...imageJobsSettings, ...ledgerSettings, ...tracksSettings, ...mediaSettings, ...fetchSettings, ...murekaFunctionsSettings, ...archiveSettings, ...fixitySettings, ...sunoSettings, ...murekaSettings, ...replicateSettings, ...googleSettings,
 }

@@ -41,6 +41,7 @@ import { channelsRoutes } from './features/music-clips/channels.routes.ts'
 import { followMusicClips } from './features/music-clips/music-clips.listener.ts'
 import { musicClipsErrors, musicClipsRoutes } from './features/music-clips/music-clips.routes.ts'
 import { createRuns } from './features/music-clips/runs.ts'
+import { imageProviderOf } from './features/image-jobs/image-jobs.config.ts'
 import { followImageJobs } from './features/image-jobs/image-jobs.listener.ts'
 import { createImageJobQueries } from './features/image-jobs/image-jobs.queries.ts'
 import { imageJobsRoutes } from './features/image-jobs/image-jobs.routes.ts'
@@ -82,6 +83,7 @@ import type { ErrorCode } from './kernel/errors.ts'
 import { ERRORS } from './kernel/errors.ts'
 import type { Ids } from './kernel/ids.ts'
 import type { Logger } from './kernel/logger.ts'
+import { MOST_PICTURE_BYTES } from './providers/google/request.ts'
 import type { Provider } from './providers/provider.ts'
 import { createRegistry } from './providers/registry.ts'
 import type { DiskStore } from './storage/disk/disk-store.ts'
@@ -152,6 +154,7 @@ const DAY_MS = 86_400_000
 /** The composition root: hands each room what it needs, and one room's function to another. */
 export async function wire(options: WireOptions) {
   const { logger, clock, ids, compatSchema: schema, publicBaseUrl, crash = noCrash } = options
+  const imageProvider = imageProviderOf(options.imageProvider, options.providers)
   const blobs = countTrips(options.blobs, ['stage', 'publish', 'replace', 'get', 'head', 'delete'], crash)
   const db = countTrips(createDatabase({ url: options.databaseUrl, max: options.databasePool, applicationName: `reprise ${options.node}`, logger }), ['query', 'transaction'], crash)
   await migrate(db, { ...ownSqlFiles(), compatSchema: schema, tables: CONTRACT_TABLES.map((table) => ({ schema, table })), logger })
@@ -201,7 +204,7 @@ export async function wire(options: WireOptions) {
   engine.waker.on('events', live.wake)
   const channels = createChannels(db)
   const runs = createRuns({
-    db, schema, channels, ids, clock, random: options.random, logger, accept: accept.accept as never,
+    db, schema, channels, ids, clock, random: options.random, logger, accept,
     wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']),
     sunoAccount: () => registry.find('suno')?.account ?? null,
     accountStatus: engine.accounts.status,
@@ -214,7 +217,7 @@ export async function wire(options: WireOptions) {
     blobs, heal: engine.heal, days: options.fixityDays, mbPerSec: options.fixityMbPerSec, leaseMs: FIXITY_LEASE_MS, clock, logger,
   })
 
-  const staleJobs = createStaleJobs({ db, linkBase, logger })
+  const staleJobs = createStaleJobs({ db, logger })
   const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase })
   const archive = createArchive({
     db, schema, records, logger, leaseMs: options.leaseMs, atOnce: options.archiveParallel,
@@ -234,7 +237,7 @@ export async function wire(options: WireOptions) {
 
   const uploads = createUploads({ db, blobs, ids })
   const imageJobs = createJobs({
-    db, schema, provider: options.imageProvider ?? 'google', acceptTogether: accept.acceptTogether,
+    db, schema, provider: imageProvider, mostPictureBytes: MOST_PICTURE_BYTES, accept,
     wake: () => engine.waker.wake(['dispatch', 'events']), pictures: createPictures({ db, blobs, uploads, guardedFetch, base }),
   })
 
@@ -273,7 +276,7 @@ export async function wire(options: WireOptions) {
     }),
     filesRoutes({ tracks, serve, media }),
     ledgerRoutes({ ledger }),
-    pricesRoutes({ prices: createPrices({ db }), resultsOf }),
+    pricesRoutes({ prices: createPrices({ db, modelsOf: Object.fromEntries(registry.all.map(({ descriptor: { id, models } }) => [id, models.map((one) => one.id)])) }), resultsOf }),
     operatorLedgerRoutes({
       ledger, explorer: createExplorer({ db }), nextCheck: () => nextRun('ledger-check', clock.now()),
       checkNow: () => recorded(db, logger, 'ledger-check', () => checkLedger(db, logger)),
@@ -290,7 +293,7 @@ export async function wire(options: WireOptions) {
     fixityRoutes({ fixity, days: options.fixityDays, mbPerSec: options.fixityMbPerSec }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     murekaFunctionsRoutes({
-      db, schema, generations, accept: accept.accept as never, wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']), playable: (url) => media.playable(url),
+      db, schema, generations, prepare: accept.prepare, wakeDispatcher: () => engine.waker.wake(['dispatch', 'events']), playable: (url) => media.playable(url),
       download: createDownload({
         generations, blobs, heal: fixity.look, isValidAudioUrl: (url) => isValidAudioUrl(url, { hosts: options.audioUrlHosts ?? [], allowHosts: options.downloadAllowHosts }),
         redownload: async (generationId) => void (await engine.store.apply({ generationId, cause: 'user', evidence: { kind: 'redownload', by: 'download-and-save-track' } })),

@@ -1,7 +1,8 @@
-import type { Database, Queryable } from '../../database/pool.ts'
+import type { Database, Tx } from '../../database/pool.ts'
 import { isBroken } from '../../database/transient.ts'
 import type { AccountStatus } from '../../engine/accounts.ts'
 import type { Urgency } from '../../engine/state.ts'
+import { canonical, type Idempotency } from '../../http-kit/idempotency.ts'
 import { createBatcher } from '../../kernel/batcher.ts'
 import { AppError, type FieldError } from '../../kernel/errors.ts'
 import { sha256Hex, type Ids } from '../../kernel/ids.ts'
@@ -23,7 +24,7 @@ export interface Ask {
   /** Tokens for each result, whatever the price table says. */
   perItem?: number
   /** Same user, route and key within the time: the same request. */
-  idempotency: { route: string; key: string; body: unknown; keySeconds: number; waitForTwin: boolean } | null
+  idempotency: Idempotency | null
 }
 
 export interface Accepted {
@@ -35,6 +36,12 @@ export interface Accepted {
   deadlineAt: Date
   replayed: boolean
 }
+
+/**
+ * Writes what was prepared, all of it or (AppError) nothing, through this transaction alone. After a rollback it may be
+ * called again. `wakeDispatcher` is the caller's to call after the commit.
+ */
+export type Write = (tx: Tx) => Promise<Accepted[]>
 
 interface Deps {
   db: Database
@@ -54,19 +61,21 @@ type Row = Record<string, any>
 
 /**
  * Accepts a paid request: validated first, then idempotency, admission, price, hold, generation and first event in one
- * SQL call, durable before it answers. Whatever is refused has written and charged nothing. Pass a transaction to add
- * rows of your own to it; `wakeDispatcher` is then yours to call after the commit.
+ * SQL call, durable before it answers. Whatever is refused has written and charged nothing. To add rows of your own in
+ * the same transaction, `prepare` before it begins: whoever holds a connection and waits for another one waits for
+ * those who do the same.
  */
 export function createAccept(deps: Deps) {
   const { db, registry, ids, deadlineSec } = deps
 
-  /** Checks what needs no database; answers the request as the SQL function takes it. */
-  async function prepare(ask: Ask, admitted = false) {
+  /** Checks all that the SQL function does not; answers the request as that takes it. */
+  async function check(ask: Ask, admitted = false) {
     const provider = registry.get(ask.provider)
     const problems = [...provider.validate(ask.request), ...foreignPictures(ask)]
     if (problems.length) throw new AppError('validation_failed', {}, problems)
     const { refusing, concurrency } = await deps.accountStatus(provider.account)
-    if (refusing && !admitted && !(await acceptedBefore(ask))) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
+    // What was accepted stays accepted: its answer is given again whatever the provider refuses by now.
+    if (refusing && !admitted && !(await earlier(ask.userId, ask.idempotency))) throw new AppError(refusing, { provider: ask.provider, retryAfterSec: 60 })
     return {
       id: ids.uuid(), userId: ask.userId, provider: ask.provider, account: provider.account, kind: ask.request.kind,
       model: ask.request.model ?? provider.descriptor.defaultModel, origin: ask.origin, urgency: ask.urgency ?? 'interactive',
@@ -76,53 +85,60 @@ export function createAccept(deps: Deps) {
       startsPerSec: startsPerSec({ ...provider.descriptor, concurrency: concurrency ?? provider.descriptor.concurrency }), ...idempotencyOf(ask),
     }
   }
-  type Prepared = Awaited<ReturnType<typeof prepare>>
+  type Checked = Awaited<ReturnType<typeof check>>
 
-  /** What was accepted stays accepted: its answer is given again whatever the provider refuses by now. */
-  async function acceptedBefore({ userId, idempotency }: Ask): Promise<boolean> {
-    if (!idempotency) return false
-    const { rowCount } = await db.query(
-      `select 1 from reprise.idempotency where user_id = $1 and route = $2 and key = $3 and created_at > reprise.now() - $4 * interval '1 second'`,
-      [userId, idempotency.route, idempotency.key, idempotency.keySeconds],
+  /** The generation that this very request was accepted as before; of several the first. AppError `idempotency_key_reused`. */
+  async function earlier(userId: string, idempotency: Idempotency | null): Promise<string | null> {
+    if (!idempotency) return null
+    const { route, key, body, keySeconds } = idempotency
+    const { rows: [before] } = await db.query<{ id: string; same: boolean }>(
+      `select generation_id as id, body_hash = decode($5, 'hex') as same from reprise.idempotency
+       where user_id = $1 and route = $2 and key = $3 and created_at > reprise.now() - $4 * interval '1 second'`,
+      [userId, route, key, keySeconds, bodyHash(body)],
     )
-    return rowCount > 0
+    if (before && !before.same) throw new AppError('idempotency_key_reused')
+    return before?.id ?? null
   }
 
-  async function alone(on: Queryable, prepared: Prepared): Promise<Row> {
-    const { rows } = await on.query<Row>({ name: 'accept_generation', text: 'select * from reprise.accept_generation($1)', values: [JSON.stringify(prepared)] })
+  async function alone(checked: Checked): Promise<Row> {
+    const { rows } = await db.query<Row>({ name: 'accept_generation', text: 'select * from reprise.accept_generation($1)', values: [JSON.stringify(checked)] })
     return rows[0]!
   }
 
   /** Plain ones in one statement; each of the others by itself, without holding up the next batch. */
-  async function together(batch: Prepared[]): Promise<(Row | Promise<Row>)[]> {
+  async function together(batch: Checked[]): Promise<(Row | Promise<Row>)[]> {
     const { rows } = await db.query<Row>({ name: 'accept_generations', text: 'select * from reprise.accept_generations($1)', values: [JSON.stringify(batch)] })
     const accepted = new Map(rows.map((row) => [row.generation_id, row]))
-    return batch.map((prepared) => accepted.get(prepared.id) ?? alone(db, prepared))
+    return batch.map((checked) => accepted.get(checked.id) ?? alone(checked))
   }
 
-  const inBatches = createBatcher<Prepared, Row>({
-    together, alone: (prepared) => alone(db, prepared), most: MOST_TOGETHER, lanes: LANES,
+  const inBatches = createBatcher<Checked, Row>({
+    together, alone, most: MOST_TOGETHER, lanes: LANES,
     // After a lost connection it may all be there: not repeated, the client's key says whether it was accepted.
     undone: (error) => !isBroken(error),
   })
 
   return {
-    async accept(tx: Queryable, ask: Ask): Promise<Accepted> {
-      return readOutcome(await alone(tx, await prepare(ask)))
-    },
+    earlier,
     /**
-     * Accepts requests of one user that stand or fall together, in the given transaction; the first one's `idempotency`
-     * is that of all. Answers each in its order, or of a request that was accepted before the first alone, `replayed`.
+     * Requests of one user that stand or fall together; the first one's `idempotency` is that of all. They are answered
+     * in their order, or, accepted before, the first alone, `replayed`.
      */
-    async acceptTogether(tx: Queryable, [first, ...others]: [Ask, ...Ask[]]): Promise<Accepted[]> {
-      const prepared = [await prepare(first)]
-      for (const other of others) prepared.push(await prepare({ ...other, idempotency: null }, true))
-      const { rows } = await tx.query<Row>('select * from reprise.accept_together($1)', [JSON.stringify(prepared)])
-      return rows.map(readOutcome)
+    async prepare([first, ...others]: readonly [Ask, ...Ask[]]): Promise<Write> {
+      const checked = [await check(first)]
+      for (const other of others) checked.push(await check({ ...other, idempotency: null }, true))
+      const text = JSON.stringify(checked)
+      return async (tx) => (await tx.query<Row>('select * from reprise.accept_together($1)', [text])).rows.map(readOutcome)
+    },
+    /** What one result costs now at this provider, by each of these lines of the price table; null where there is none. */
+    async prices<Kind extends string>(provider: string, kinds: readonly Kind[]): Promise<Record<Kind, number | null>> {
+      const { rows } = await db.query<{ kind: Kind; tokens: number | null }>(
+        'select kind, reprise.price_of(kind, $2, $3) as tokens from unnest($1::text[]) kind', [kinds, provider, registry.find(provider)?.descriptor.defaultModel ?? ''])
+      return Object.fromEntries(rows.map(({ kind, tokens }) => [kind, tokens])) as Record<Kind, number | null>
     },
     /** Accepts outside any other transaction and wakes a worker (best effort: the row is the queue). */
     async acceptNow(ask: Ask): Promise<Accepted> {
-      const accepted = readOutcome(await inBatches(await prepare(ask)))
+      const accepted = readOutcome(await inBatches(await check(ask)))
       deps.wakeDispatcher()
       return accepted
     },
@@ -146,17 +162,10 @@ function foreignPictures({ userId, request }: Ask): FieldError[] {
 function idempotencyOf({ idempotency }: Ask) {
   if (!idempotency) return { route: null, key: null, bodyHash: null, keySeconds: null, waitForTwin: false }
   const { route, key, body, keySeconds, waitForTwin } = idempotency
-  return { route, key, bodyHash: sha256Hex(canonical(body)), keySeconds, waitForTwin }
+  return { route, key, bodyHash: bodyHash(body), keySeconds, waitForTwin }
 }
 
-/** Equal JSON is equal whatever the order of its keys. */
-export function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (typeof value === 'object' && value !== null) {
-    return `{${Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`).join(',')}}`
-  }
-  return JSON.stringify(value) ?? 'null'
-}
+const bodyHash = (body: unknown): string => sha256Hex(canonical(body))
 
 /** Honest admission: how many starts per second the account allows, null when nothing limits it. */
 function startsPerSec({ rate, concurrency, firstPollMs }: Pick<Descriptor, 'rate' | 'concurrency' | 'firstPollMs'>): number | null {

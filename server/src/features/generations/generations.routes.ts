@@ -5,6 +5,7 @@ import type { Outcome, Store } from '../../engine/store.ts'
 import type { AppContext } from '../../http-kit/app-env.ts'
 import { requireUser } from '../../http-kit/authentication.ts'
 import { withEtag } from '../../http-kit/etag.ts'
+import { sameRequest } from '../../http-kit/idempotency.ts'
 import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
 import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import { AppError } from '../../kernel/errors.ts'
@@ -103,7 +104,7 @@ const redownload = action('redownload', 'Fetch the files again, free')
 const regenerate = createRoute({
   method: 'post', path: '/api/generations/{id}/regenerate', tags: ['Generations'], summary: 'The same request as a new generation, at its price',
   request: { params: idParam, headers: keyHeader },
-  responses: { 202: jsonResponse(acceptedSchema, 'Accepted'), ...problemResponses(...PAID, 'not_found') },
+  responses: { 202: jsonResponse(acceptedSchema, 'Accepted'), ...problemResponses(...PAID, 'not_found', 'conflict') },
 })
 
 interface Deps {
@@ -117,7 +118,8 @@ interface Deps {
   healFiles: (generationId: string) => Promise<unknown>
 }
 
-const DAY_SEC = 86_400
+/** Whose results belong to something of their own, which alone may have more of them. */
+const JOBS = 'image-jobs'
 const afterSchema = z.tuple([cursorTime, z.uuid()])
 
 export function generationsRoutes({ db, store, accept, tracksOf, fileUrl, healFiles }: Deps): App {
@@ -144,7 +146,7 @@ export function generationsRoutes({ db, store, accept, tracksOf, fileUrl, healFi
     const { userId } = requireUser(c)
     const { provider, ...request } = c.req.valid('json')
     const key = c.req.valid('header')['idempotency-key']
-    const idempotency = key ? { route: 'POST /api/generations', key, body: { provider, ...request }, keySeconds: DAY_SEC, waitForTwin: false } : null
+    const idempotency = key ? sameRequest('POST /api/generations', { provider, ...request }, key) : null
     return answer(c, await accept.acceptNow({ userId, provider, request: request as GenerationRequest, origin: 'api', idempotency }))
   })
 
@@ -194,10 +196,11 @@ export function generationsRoutes({ db, store, accept, tracksOf, fileUrl, healFi
     const { id } = c.req.valid('param')
     const row = await findGeneration(db, id, userId)
     if (!row) throw new AppError('not_found')
+    if (row.origin === JOBS) throw new AppError('conflict', { state: row.state })
     const key = c.req.valid('header')['idempotency-key']
     const ask: Ask = {
       userId, provider: row.provider, request: row.request, origin: 'api', regeneratedFrom: id,
-      idempotency: key ? { route: 'POST /api/generations/regenerate', key, body: { id }, keySeconds: DAY_SEC, waitForTwin: false } : null,
+      idempotency: key ? sameRequest('POST /api/generations/regenerate', { id }, key) : null,
     }
     return answer(c, await accept.acceptNow(ask))
   })

@@ -7,6 +7,26 @@ export const ASPECT_RATIOS = ['3:4', '1:1', '4:5', '9:16', '16:9', '4:3', '2:3',
 export type AspectRatio = (typeof ASPECT_RATIOS)[number]
 export const USUAL_RATIO: AspectRatio = '3:4'
 
+export type CardStatus = 'pending' | 'processing' | 'retrying' | 'completed' | 'failed'
+
+/** Lines of the price table that a card may be paid by. */
+export const PRICE_KINDS = ['image', 'image_regeneration', 'image_edit'] as const
+export type PriceKind = (typeof PRICE_KINDS)[number]
+
+/**
+ * What may be done with a card that has ended, each by its line of the price table: without a picture it may be tried
+ * again, at the price of what it is; with one it may be made anew or changed. Null: not now.
+ */
+export function actionsOf(card: { status: CardStatus; storagePath: string | null; generationId: string | null; priceKind: PriceKind }): Record<'retry' | 'regenerate' | 'edit', PriceKind | null> {
+  const ended = card.generationId !== null && ['completed', 'failed'].includes(card.status)
+  const drawn = ended && card.storagePath !== null
+  return {
+    retry: card.status === 'failed' && ended && !drawn ? card.priceKind : null,
+    regenerate: drawn ? 'image_regeneration' : null,
+    edit: drawn ? 'image_edit' : null,
+  }
+}
+
 /** What each card shows. `{product}` is filled with the product's name. */
 export const CARD_SCENES: Record<CardType, string> = {
   cover:

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { text, type Language } from '../../texts/texts.ts'
 import { ERRORS, type ErrorCode } from '../../kernel/errors.ts'
+import { actionsOf, type PriceKind } from './cards.ts'
 import type { CardRow, JobRow } from './image-jobs.queries.ts'
 import { productImagesOf } from './job-wish.ts'
 
@@ -15,6 +16,8 @@ const cardSchema = z.object({
     reason: z.string().nullable().openapi({ description: 'The name the model gave its refusal, such as `PROHIBITED_CONTENT`' }) }).nullable(),
   arrivedLate: z.boolean().openapi({ description: 'The picture came after its tokens were given back: a gift' }),
   startedAt: time.nullable(), completedAt: time.nullable(), deadlineAt: time.nullable(), generationId: z.uuid().nullable(), tokens,
+  prices: z.object({ retry: z.int().nullable(), regenerate: z.int().nullable(), edit: z.int().nullable() })
+    .openapi({ description: 'What may be done with it now, and the tokens that it costs; null: not now' }),
 }).openapi('ImageCard')
 
 const jobFields = {
@@ -31,18 +34,26 @@ export const jobSchema = z.object({ ...jobFields, cards: z.array(cardSchema) }).
 /** A job by itself: with each card what was made again from it (tried again, regenerated, edited), oldest first. */
 export const wholeJobSchema = z.object({ ...jobFields, cards: z.array(cardSchema.extend({ again: z.array(cardSchema) })) }).openapi('WholeImageJob')
 
-/** How an address from a column is shown: public, or signed. */
-type Playable = (url: string) => string
+/** What a reader is shown things by. */
+interface Look {
+  language: Language
+  /** How an address from a column is shown: public, or signed. */
+  playable: (url: string) => string
+  /** What a picture costs now; null without a price. */
+  prices: Record<PriceKind, number | null>
+}
 
 const iso = (at: Date | null) => at?.toISOString() ?? null
 
-function cardView(card: CardRow, language: Language, playable: Playable): z.infer<typeof cardSchema> {
+function cardView(card: CardRow, { language, playable, prices }: Look): z.infer<typeof cardSchema> {
+  const { retry, regenerate, edit } = actionsOf(card)
   const { id, jobId, index, type, status, retryCount, generationId, cost, held, captured, released } = card
   return {
     id, jobId, index, type, status, imageUrl: card.imageUrl && playable(card.imageUrl), thumbnailUrl: card.thumbnailUrl && playable(card.thumbnailUrl),
     retryCount, retryAfter: iso(card.retryAfter), error: status === 'failed' || status === 'retrying' ? errorOf(card, language) : null,
     arrivedLate: card.arrivedLateAt !== null, startedAt: iso(card.startedAt), completedAt: iso(card.completedAt), deadlineAt: iso(card.deadlineAt),
     generationId, tokens: { cost, held, captured, released },
+    prices: { retry: retry && prices[retry], regenerate: regenerate && prices[regenerate], edit: edit && prices[edit] },
   }
 }
 
@@ -64,13 +75,13 @@ function fieldsOf(job: JobRow, cards: CardRow[]) {
 
 const inOrder = (cards: CardRow[]) => [...cards].sort((a, b) => a.index - b.index)
 
-export function jobView(job: JobRow, cards: CardRow[], language: Language, playable: Playable): z.infer<typeof jobSchema> {
+export function jobView(job: JobRow, cards: CardRow[], look: Look): z.infer<typeof jobSchema> {
   const own = cards.filter(({ jobId }) => jobId === job.id)
-  return { ...fieldsOf(job, own), cards: inOrder(own).map((card) => cardView(card, language, playable)) }
+  return { ...fieldsOf(job, own), cards: inOrder(own).map((card) => cardView(card, look)) }
 }
 
 /** @param family the job's cards and all that were made again from them */
-export function wholeJobView(job: JobRow, family: CardRow[], language: Language, playable: Playable): z.infer<typeof wholeJobSchema> {
+export function wholeJobView(job: JobRow, family: CardRow[], look: Look): z.infer<typeof wholeJobSchema> {
   const own = family.filter(({ jobId }) => jobId === job.id)
   const parents = new Map(family.map((card) => [card.id, card.sourceTaskId]))
   /** The card of this job from which one comes, through however many. */
@@ -83,8 +94,8 @@ export function wholeJobView(job: JobRow, family: CardRow[], language: Language,
   return {
     ...fieldsOf(job, own),
     cards: inOrder(own).map((card) => ({
-      ...cardView(card, language, playable),
-      again: others.filter(({ root }) => root === card.id).map((other) => cardView(other.card, language, playable)),
+      ...cardView(card, look),
+      again: others.filter(({ root }) => root === card.id).map((other) => cardView(other.card, look)),
     })),
   }
 }

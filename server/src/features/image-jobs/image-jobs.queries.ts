@@ -1,4 +1,5 @@
 import type { Database } from '../../database/pool.ts'
+import type { CardStatus, PriceKind } from './cards.ts'
 import type { ProductImage } from './job-wish.ts'
 
 export interface CardRow {
@@ -6,7 +7,7 @@ export interface CardRow {
   jobId: string
   index: number
   type: string
-  status: 'pending' | 'processing' | 'retrying' | 'completed' | 'failed'
+  status: CardStatus
   prompt: string | null
   imageUrl: string | null
   thumbnailUrl: string | null
@@ -18,6 +19,8 @@ export interface CardRow {
   completedAt: Date | null
   generationId: string | null
   sourceTaskId: string | null
+  /** By which line of the price table it was paid. */
+  priceKind: PriceKind
   /** Of its generation; null for a card that nobody here started. */
   state: string | null
   /** Why it failed, or why its last attempt did. */
@@ -95,7 +98,7 @@ export function createImageJobQueries({ db, schema }: { db: Database; schema: st
         `with recursive c as (${own}${family ? ` union select n.* from ${tasks} n join c on n.source_task_id = c.id` : ''})
          select t.id, t.job_id as "jobId", t.card_index as index, t.card_type as type, t.status, t.prompt, t.image_url as "imageUrl", t.thumbnail_url as "thumbnailUrl",
            t.storage_path as "storagePath", t.retry_count as "retryCount", t.retry_after as "retryAfter", t.last_error as "lastError", t.started_at as "startedAt",
-           t.completed_at as "completedAt", t.generation_id as "generationId", t.source_task_id as "sourceTaskId",
+           t.completed_at as "completedAt", t.generation_id as "generationId", t.source_task_id as "sourceTaskId", coalesce(t.price_kind, 'image') as "priceKind",
            g.state, coalesce(g.error_code, last.error_code) as "errorCode",
            reprise.refusal_of(coalesce(g.error_code, last.error_code), case when g.error_code is null then last.error_detail else g.error_detail end) as refusal, g.arrived_late_at as "arrivedLateAt", g.deadline_at as "deadlineAt",
            coalesce(h.cost, 0) as cost, coalesce(h.held, 0) as held, coalesce(h.captured, 0) as captured, coalesce(h.released, 0) as released

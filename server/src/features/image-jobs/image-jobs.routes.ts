@@ -88,13 +88,16 @@ export function imageJobsRoutes({ jobs, queries, playable, zip, zipLength }: Dep
     return c.json({ success: true, jobId }, 202)
   })
 
+  const lookOf = async (c: AppContext) => ({ language: c.get('language'), playable, prices: await jobs.prices() })
+
   app.openapi(list, async (c) => {
     const { userId } = requireUser(c)
     const { limit, cursor } = c.req.valid('query')
     const rows = await queries.list(userId, limit + 1, decodeCursor(z.uuid(), cursor))
     const page = rows.slice(0, limit)
     const cards = page.length ? await queries.cards(page.map(({ id }) => id), { family: false }) : []
-    const items = page.map((job) => jobView(job, cards, c.get('language'), playable))
+    const look = await lookOf(c)
+    const items = page.map((job) => jobView(job, cards, look))
     return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor(page.at(-1)!.id) : null })
   })
 
@@ -108,7 +111,7 @@ export function imageJobsRoutes({ jobs, queries, playable, zip, zipLength }: Dep
 
   app.openapi(read, async (c) => {
     const { job, family } = await found(c, c.req.valid('param').id)
-    return withEtag(c, wholeJobView(job, family, c.get('language'), playable))
+    return withEtag(c, wholeJobView(job, family, await lookOf(c)))
   })
 
   app.openapi(readZip, async (c) => {

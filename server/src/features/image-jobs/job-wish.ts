@@ -34,13 +34,18 @@ const image = z.preprocess(
   (value) => (typeof value === 'string' ? { url: value } : value),
   z.object({ url: address, name: words(200), type: filled(z.enum(['product', 'reference'])) }),
 )
+/** A number, or its digit as forms send it: what merely becomes a number (null, true, []) would be a card that nobody chose. */
+const cardNumber = z.preprocess(
+  (value) => (typeof value === 'string' && /^\d$/.test(value) ? Number(value) : value),
+  z.number().int().min(0).max(SELECTABLE_CARDS.length - 1),
+)
 const bodySchema = z.object({
   productName: z.string().trim().min(1).max(300),
   category: words(200),
   description: words(4_000),
   productImages: z.array(image).max(MOST_PHOTOS + 1),
   referenceImageUrl: filled(address),
-  selectedCards: z.array(z.coerce.number().int().min(0).max(SELECTABLE_CARDS.length - 1)).min(1).max(50),
+  selectedCards: z.array(cardNumber).min(1).max(50),
   unifiedStyling: filled(z.boolean()),
   styleSourceImageUrl: filled(address),
   sourceJobId: filled(z.uuid()),

@@ -34,7 +34,8 @@ export function promptFor(parts: PromptParts): string {
     `Product: ${productName}${category ? ` (${category})` : ''}.`,
     description && !instruction ? `About it: ${description}` : null,
     ...picturesInWords(pictures),
-    styleDescription ? `All cards of this set share one style: ${styleDescription}.` : null,
+    // The style is in the picture already; what was asked for may be another one.
+    styleDescription && !instruction ? `All cards of this set share one style: ${styleDescription}.` : null,
     `Format: ${ratioInWords(aspectRatio)}, filled to its edges, with nothing important near them.`,
     'Any words in the picture are few, correctly spelled, and in the language of the product text above. No watermark, no frame, no price.',
   ].filter((line) => line !== null).join('\n')

@@ -1,10 +1,11 @@
 import { actingUser, requireUser } from '../../http-kit/authentication.ts'
 import type { AppContext } from '../../http-kit/app-env.ts'
 import { functionBody } from '../../http-kit/functions.ts'
+import { sameRequest, type Idempotency } from '../../http-kit/idempotency.ts'
 import { createRouter, type App } from '../../http-kit/openapi.ts'
-import type { Database, Queryable } from '../../database/pool.ts'
+import type { Database, Tx } from '../../database/pool.ts'
 import { AppError } from '../../kernel/errors.ts'
-import { isUuid, sha256Hex } from '../../kernel/ids.ts'
+import { isUuid } from '../../kernel/ids.ts'
 import type { GenerationRequest } from '../../providers/provider.ts'
 import type { Download } from './download.ts'
 import type { GenerationQueries, GenerationRow, Named } from './generations.queries.ts'
@@ -15,11 +16,9 @@ interface Deps {
   schema: string
   generations: GenerationQueries
   download: Download
-  /** Accepts inside the given transaction; AppError when refused. */
-  accept: (tx: Queryable, ask: {
-    userId: string; provider: 'mureka'; request: GenerationRequest; origin: 'mureka-functions'
-    idempotency: { route: string; key: string; body: unknown; keySeconds: number; waitForTwin: boolean }
-  }) => Promise<{ id: string; replayed: boolean }>
+  /** Checks before the transaction; what it answers writes in it. AppError when refused, by either. */
+  prepare: (asks: [{ userId: string; provider: 'mureka'; request: GenerationRequest; origin: 'mureka-functions'; idempotency: Idempotency }]) =>
+    Promise<(tx: Tx) => Promise<{ id: string; replayed: boolean }[]>>
   wakeDispatcher: () => void
   /** An address that a plain `<audio>` can open, also where stored files are not public. */
   playable: (url: string) => string
@@ -28,11 +27,9 @@ interface Deps {
 type Body = Record<string, unknown>
 
 const ROUTE = 'POST /functions/v1/generate-mureka-track'
-const SAME_REQUEST_SEC = 10
-const DAY_SEC = 86_400
 
 /** Seed 000's functions, as its front end calls them. Reprise stores every result by itself: they ask and wait. */
-export function murekaFunctionsRoutes({ db, schema, generations, download, accept, wakeDispatcher, playable }: Deps): App {
+export function murekaFunctionsRoutes({ db, schema, generations, download, prepare, wakeDispatcher, playable }: Deps): App {
   const app = createRouter()
 
   app.post('/functions/v1/generate-mureka-track', async (c) => {
@@ -41,15 +38,9 @@ export function murekaFunctionsRoutes({ db, schema, generations, download, accep
     const userId = await actingUser(c, { bodyUserId: body.userId })
     const { request, notes } = readSongWish(body)
     const { userId: _userId, ...asked } = body
-    const key = c.req.header('idempotency-key')
+    const write = await prepare([{ userId, provider: 'mureka', origin: 'mureka-functions', request, idempotency: sameRequest(ROUTE, asked, c.req.header('idempotency-key')) }])
     const id = await db.transaction(async (tx) => {
-      const accepted = await accept(tx, {
-        userId, provider: 'mureka', origin: 'mureka-functions', request,
-        // The seed's front end sends no key: the same user and body within 10 seconds is the same click.
-        idempotency: key
-          ? { route: ROUTE, key, body: asked, keySeconds: DAY_SEC, waitForTwin: false }
-          : { route: ROUTE, key: `auto:${sha256Hex(JSON.stringify(Object.entries(asked).sort())).slice(0, 32)}`, body: null, keySeconds: SAME_REQUEST_SEC, waitForTwin: true },
-      })
+      const [accepted] = (await write(tx)) as [{ id: string; replayed: boolean }]
       if (!accepted.replayed) await tx.query(
         `update "${schema}".ai_generations set prompt = coalesce($2, prompt), metadata = metadata || jsonb_strip_nulls($3::jsonb) where id = $1`,
         [accepted.id, filled(body.prompt) ?? null, JSON.stringify(notes)])

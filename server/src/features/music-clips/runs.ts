@@ -1,8 +1,9 @@
-import type { Database, Queryable } from '../../database/pool.ts'
+import type { Database, Queryable, Tx } from '../../database/pool.ts'
 import type { AccountStatus } from '../../engine/accounts.ts'
+import { sameRequest, type Idempotency } from '../../http-kit/idempotency.ts'
 import { AppError } from '../../kernel/errors.ts'
 import type { Clock } from '../../kernel/clock.ts'
-import { sha256Hex, type Ids } from '../../kernel/ids.ts'
+import type { Ids } from '../../kernel/ids.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import type { GenerationRequest } from '../../providers/provider.ts'
 import { promptOf, type Channel } from './channel.ts'
@@ -22,11 +23,12 @@ interface Deps {
   /** COMPAT_SCHEMA, where the view `music_clips_jobs` is. */
   schema: string
   channels: Channels
-  /** Accepts inside the given transaction; AppError when refused. */
-  accept: (tx: any, ask: {
-    userId: string; provider: 'suno'; request: GenerationRequest; origin: 'music_clips'
-    idempotency: { route: string; key: string; body: unknown; keySeconds: number; waitForTwin: boolean }
-  }) => Promise<AcceptedRun>
+  accept: {
+    /** Checks before the transaction; what it answers writes in it. AppError when refused, by either. */
+    prepare: (asks: [{ userId: string; provider: 'suno'; request: GenerationRequest; origin: 'music_clips'; idempotency: Idempotency }]) => Promise<(tx: Tx) => Promise<AcceptedRun[]>>
+    /** The generation that the same request was accepted as before. */
+    earlier: (userId: string, idempotency: Idempotency) => Promise<string | null>
+  }
   wakeDispatcher: () => void
   /** Null when no Suno key is configured. */
   sunoAccount: () => string | null
@@ -55,7 +57,6 @@ export class RefusedRun extends Error {
   }
 }
 
-const SAME_REQUEST_SEC = 10
 const STARTED = 'r.job_id as "jobId", r.channel_id as "channelId", r.created_at as "createdAt"'
 const ROUTE = 'POST /api/music-clips/channels/:channelId/runOnce'
 const LANGUAGE_NAMES: Record<string, string> = { ru: 'Russian', en: 'English', kk: 'Kazakh', fr: 'French' }
@@ -69,17 +70,16 @@ export function createRuns(deps: Deps) {
     const channel = await channels.find(channelId, userId)
     if (!channel) throw new Refusal('CHANNEL_NOT_FOUND', { id: channelId })
     const jobId = newJobId()
-    // The seed's front end sends no key: the same user, channel and body within 10 seconds is the same click.
-    const key = `auto:${channel.id}:${sha256Hex(JSON.stringify(Object.entries(body).sort())).slice(0, 32)}`
+    const idempotency = sameRequest(ROUTE, { channelId: channel.id, body })
     try {
       await check(channel)
-      return await start(channel, jobId, key)
+      return await start(channel, jobId, idempotency)
     } catch (error) {
       const refusal = asRefusal(error)
       if (!refusal) throw error
       // What was accepted a moment ago stays accepted, though the next new request would be refused.
-      const accepted = await acceptedBefore(channel.userId, key)
-      if (accepted) return accepted
+      const generationId = await deps.accept.earlier(channel.userId, idempotency)
+      if (generationId) return firstAnswer(db, generationId)
       await keepRefusal(channel, jobId, refusal)
       throw new RefusedRun(refusal, jobId)
     }
@@ -98,14 +98,12 @@ export function createRuns(deps: Deps) {
     if (refusing === 'no_credits' || credits === 0) throw new Refusal('SUNO_NO_CREDITS', {}, { credits: 0 })
   }
 
-  async function start(channel: Channel, jobId: string, key: string): Promise<StartedRun> {
+  async function start(channel: Channel, jobId: string, idempotency: Idempotency): Promise<StartedRun> {
+    const { rows } = await db.query<{ runs: number }>('select count(*) as runs from reprise.music_clips_runs where channel_id = $1 and generation_id is not null', [channel.id])
+    const { prompt, variantIndex } = promptOf(channel.musicClipsSettings, rows[0]!.runs, deps.random)
+    const write = await deps.accept.prepare([{ userId: channel.userId, provider: 'suno', origin: 'music_clips', request: requestOf(channel, prompt), idempotency }])
     const run = await db.transaction(async (tx): Promise<StartedRun> => {
-      const { rows } = await tx.query<{ runs: number }>('select count(*) as runs from reprise.music_clips_runs where channel_id = $1 and generation_id is not null', [channel.id])
-      const { prompt, variantIndex } = promptOf(channel.musicClipsSettings, rows[0]!.runs, deps.random)
-      const accepted = await deps.accept(tx, {
-        userId: channel.userId, provider: 'suno', origin: 'music_clips', request: requestOf(channel, prompt),
-        idempotency: { route: ROUTE, key, body: null, keySeconds: SAME_REQUEST_SEC, waitForTwin: true },
-      })
+      const [accepted] = (await write(tx)) as [AcceptedRun]
       if (accepted.replayed) return firstAnswer(tx, accepted.id)
       await tx.query(
         'insert into reprise.music_clips_runs (job_id, channel_id, user_id, generation_id, variant_index, created_at) values ($1, $2, $3, $4, $5, $6)',
@@ -122,18 +120,9 @@ export function createRuns(deps: Deps) {
     return run
   }
 
-  async function firstAnswer(tx: Queryable, generationId: string): Promise<StartedRun> {
-    const { rows } = await tx.query<StartedRun>(`select ${STARTED} from reprise.music_clips_runs r where r.generation_id = $1`, [generationId])
+  async function firstAnswer(on: Queryable, generationId: string): Promise<StartedRun> {
+    const { rows } = await on.query<StartedRun>(`select ${STARTED} from reprise.music_clips_runs r where r.generation_id = $1`, [generationId])
     return rows[0]!
-  }
-
-  async function acceptedBefore(userId: string, key: string): Promise<StartedRun | null> {
-    const { rows } = await db.query<StartedRun>(
-      `select ${STARTED} from reprise.idempotency i join reprise.music_clips_runs r on r.generation_id = i.generation_id
-       where i.user_id = $1 and i.route = $2 and i.key = $3 and i.created_at > reprise.now() - $4 * interval '1 second'`,
-      [userId, ROUTE, key, SAME_REQUEST_SEC],
-    )
-    return rows[0] ?? null
   }
 
   async function keepRefusal(channel: Channel, jobId: string, refusal: Refusal): Promise<void> {
