@@ -96,7 +96,6 @@ export const imagesEn = {
   'images.zip': 'All as ZIP',
   'images.zipMaking': 'Packing…',
   'images.retry': 'Try again · {price}',
-  'images.retryPlain': 'Try again',
   'images.regenerate': 'Draw anew',
   'images.regenerateHint': 'A new picture of the same wish. This one stays.',
   'images.edit': 'Change',

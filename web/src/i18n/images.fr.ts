@@ -97,7 +97,6 @@ export const imagesFr: Record<keyof typeof imagesEn, string> = {
   'images.zip': 'Tout en ZIP',
   'images.zipMaking': 'Empaquetage…',
   'images.retry': 'Réessayer · {price}',
-  'images.retryPlain': 'Réessayer',
   'images.regenerate': 'Redessiner',
   'images.regenerateHint': 'Une nouvelle image pour la même demande. Celle-ci reste.',
   'images.edit': 'Modifier',

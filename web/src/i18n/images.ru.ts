@@ -97,7 +97,6 @@ export const imagesRu: Record<keyof typeof imagesEn, string> = {
   'images.zip': 'Все в ZIP',
   'images.zipMaking': 'Упаковываем…',
   'images.retry': 'Ещё раз · {price}',
-  'images.retryPlain': 'Ещё раз',
   'images.regenerate': 'Нарисовать заново',
   'images.regenerateHint': 'Новая картинка по тому же заказу. Эта останется.',
   'images.edit': 'Изменить',

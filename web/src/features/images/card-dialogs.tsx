@@ -1,7 +1,7 @@
 import { Link, useNavigate } from '@tanstack/react-router'
 import { Download, LoaderCircle, Palette } from 'lucide-react'
 import { useState, type FormEvent } from 'react'
-import { priceOf, useBalance, usePrices } from '../../app/queries.ts'
+import { useBalance } from '../../app/queries.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
@@ -14,18 +14,6 @@ import { Picture } from './picture.tsx'
 import { imageProblem } from './problem.ts'
 import { fileName, shapeOf } from './progress.ts'
 
-/** What making a card again costs, by the same rule as the server's. */
-export function useAgainPrice(job: Pick<ImageJob, 'id' | 'sourceJobId'>, card: Pick<Card, 'jobId' | 'type'>) {
-  const prices = usePrices().data ?? []
-  const tokensFor = (kind: string) => priceOf(prices, { kind, provider: 'google', results: 1 })?.tokens
-  const again = card.jobId !== job.id || job.sourceJobId !== null
-  return {
-    retry: tokensFor(card.type === 'mainEdit' ? 'image_edit' : again ? 'image_regeneration' : 'image'),
-    regenerate: tokensFor('image_regeneration'),
-    edit: tokensFor('image_edit'),
-  }
-}
-
 export const INSTRUCTION_LIMIT = 1000
 
 /** Asks what to change, or only whether to draw it anew; the price stands on the button that spends it. */
@@ -37,9 +25,9 @@ export function AgainDialog(props: { kind: 'edit' | 'regenerate'; job: ImageJob;
   const [tried, setTried] = useState(false)
   const [key] = useState(() => crypto.randomUUID())
   const act = useCardAct(card)
-  const price = useAgainPrice(job, card)[kind]
+  const price = card.prices[kind]
   const available = useBalance().data?.available
-  const short = price !== undefined && available !== undefined && price > available
+  const short = price !== null && available !== undefined && price > available
   const text = instruction.trim()
   const mistake = text.length > INSTRUCTION_LIMIT ? t('problem.tooLong', { n: INSTRUCTION_LIMIT }) : tried && text === '' ? t('problem.required') : undefined
   const submit = (event: FormEvent) => {
@@ -84,7 +72,7 @@ export function AgainDialog(props: { kind: 'edit' | 'regenerate'; job: ImageJob;
           <Button onClick={props.onClose}>{t('action.cancel')}</Button>
           <Button type="submit" look="primary" aria-disabled={act.isPending || short}>
             {act.isPending && <LoaderCircle size={16} className="animate-spin" aria-hidden />}
-            {price === undefined ? label : t('images.withPrice', { act: label, price: tokens(price) })}
+            {price === null ? label : t('images.withPrice', { act: label, price: tokens(price) })}
           </Button>
         </div>
       </form>

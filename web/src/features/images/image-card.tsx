@@ -4,7 +4,7 @@ import { clockText, useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { useKeptFocus } from '../../ui/kept-focus.ts'
-import { AgainDialog, altOf, DownloadLink, ratioStyle, useAgainPrice, useSameStyle, ViewDialog } from './card-dialogs.tsx'
+import { AgainDialog, altOf, DownloadLink, ratioStyle, useSameStyle, ViewDialog } from './card-dialogs.tsx'
 import { cardIcon, cardName } from './card-choice.tsx'
 import { useCardAct, type Card, type ImageJob } from './images.ts'
 import { Picture } from './picture.tsx'
@@ -66,18 +66,22 @@ export function ImageCard(props: { job: ImageJob; card: Card; sizes: string; onB
             <DownloadLink job={job} card={card} title={t('images.download')} className={small}>
               <Download size={18} aria-hidden />
             </DownloadLink>
-            <IconButton label={t('images.actOf', { act: t('images.edit'), card: name })} onClick={dialog('edit')}>
-              <Pencil size={18} aria-hidden />
-            </IconButton>
-            <IconButton label={t('images.actOf', { act: t('images.regenerate'), card: name })} onClick={dialog('regenerate')}>
-              <RefreshCw size={18} aria-hidden />
-            </IconButton>
+            {card.prices.edit !== null && (
+              <IconButton label={t('images.actOf', { act: t('images.edit'), card: name })} onClick={dialog('edit')}>
+                <Pencil size={18} aria-hidden />
+              </IconButton>
+            )}
+            {card.prices.regenerate !== null && (
+              <IconButton label={t('images.actOf', { act: t('images.regenerate'), card: name })} onClick={dialog('regenerate')}>
+                <RefreshCw size={18} aria-hidden />
+              </IconButton>
+            )}
             <IconButton label={t('images.actOf', { act: t('images.sameStyle'), card: name })} onClick={() => sameStyle(job, card)}>
               <Palette size={18} aria-hidden />
             </IconButton>
           </div>
         ) : (
-          <Trouble job={job} card={card} name={name} onBegun={props.onBegun} />
+          <Trouble card={card} name={name} onBegun={props.onBegun} />
         )}
       </div>
       {open === 'view' && <ViewDialog job={job} card={card} onClose={dialog(null)} />}
@@ -111,13 +115,13 @@ function Waiting({ card }: { card: Card }) {
 }
 
 /** Why it is not there, what was given back, and trying again with its price. */
-function Trouble(props: { job: ImageJob; card: Card; name: string; onBegun: () => void }) {
+function Trouble(props: { card: Card; name: string; onBegun: () => void }) {
   const i18n = useI18n()
   const { t, tokens } = i18n
-  const { job, card } = props
+  const { card } = props
   const act = useCardAct(card)
   const [key, setKey] = useState(() => crypto.randomUUID())
-  const price = useAgainPrice(job, card).retry
+  const price = card.prices.retry
   const reason = reasonOf(card)
   const why = reason && (reason.key === 'reason.other' && card.error?.message ? card.error.message : t(reason.key, { name: reason.name }))
   if (card.status !== 'failed') {
@@ -138,16 +142,18 @@ function Trouble(props: { job: ImageJob; card: Card; name: string; onBegun: () =
           {imageProblem(act.error, i18n)}
         </p>
       )}
-      <Button
-        look={isRefusal(card) ? 'plain' : 'primary'}
-        className="mt-auto"
-        aria-disabled={act.isPending}
-        aria-label={t('images.actOf', { act: price === undefined ? t('images.retryPlain') : t('images.retry', { price: tokens(price) }), card: props.name })}
-        onClick={() => act.isPending || again()}
-      >
-        {act.isPending ? <LoaderCircle size={15} className="shrink-0 animate-spin" aria-hidden /> : <RotateCcw size={15} className="shrink-0 max-sm:hidden" aria-hidden />}
-        {price === undefined ? t('images.retryPlain') : t('images.retry', { price: tokens(price) })}
-      </Button>
+      {price !== null && (
+        <Button
+          look={isRefusal(card) ? 'plain' : 'primary'}
+          className="mt-auto"
+          aria-disabled={act.isPending}
+          aria-label={t('images.actOf', { act: t('images.retry', { price: tokens(price) }), card: props.name })}
+          onClick={() => act.isPending || again()}
+        >
+          {act.isPending ? <LoaderCircle size={15} className="shrink-0 animate-spin" aria-hidden /> : <RotateCcw size={15} className="shrink-0 max-sm:hidden" aria-hidden />}
+          {t('images.retry', { price: tokens(price) })}
+        </Button>
+      )}
     </>
   )
 }

@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { emptyDraft, inStyleOf, keepable, keptDraft, mistakesOf, orderOf, type Draft, type Picture } from './draft.ts'
 import type { Card, ImageJob } from './images.ts'
 import { MOST_BYTES, sortFiles } from './picture-files.ts'
-import { awaitsThumbnail, fileName, isCardOpen, isJobOpen, lookOf, shapeOf, tallyOf } from './progress.ts'
+import { awaitsThumbnail, fileName, isCardOpen, isJobOpen, lookOf, newsOf, shapeOf, tallyOf } from './progress.ts'
 import { isRefusal, reasonOf } from './reason.ts'
 
 const card = (id: string, more: Partial<Card> = {}): Card => ({
   id, jobId: 'job', index: 0, type: 'cover', status: 'completed', imageUrl: `/${id}.png`, thumbnailUrl: `/${id}.webp`, retryCount: 0, retryAfter: null,
-  error: null, arrivedLate: false, startedAt: null, completedAt: null, tokens: { cost: 1, held: 0, captured: 1, released: 0 }, ...more,
+  error: null, arrivedLate: false, startedAt: null, completedAt: null, tokens: { cost: 1, held: 0, captured: 1, released: 0 }, prices: { retry: null, regenerate: 1, edit: 2 }, ...more,
 })
 const job = (cards: Card[], more: Partial<ImageJob> = {}): ImageJob => ({
   id: 'job', productName: 'Tote', category: 'Bags', description: null, status: 'processing', totalCards: cards.length, completedCards: 0,
@@ -41,11 +41,40 @@ describe('what is live', () => {
 })
 
 describe('a job as it is shown', () => {
-  it('the count is of its own cards; some failed is said', () => {
-    const cards = [card('a'), card('b', { status: 'failed', index: 1 }), card('c', { status: 'retrying', index: 2, again: [card('c2')] })]
-    expect(tallyOf(job(cards, { totalCards: 3 }))).toEqual({ all: 3, done: 1, failed: 1, retrying: 1 })
-    expect(lookOf(job(cards, { status: 'completed', totalCards: 3 }))).toBe('partly')
+  const failed = (id: string, ...again: Card[]) => card(id, { status: 'failed', again })
+
+  it('counts its cards; some failed is said', () => {
+    const cards = [card('a'), failed('b'), card('c', { status: 'retrying', index: 2 })]
+    expect(tallyOf(job(cards, { totalCards: 3 }))).toEqual({ all: 3, done: 1, failed: 1, retrying: 1, again: 0 })
+    expect(lookOf(job([card('a'), failed('b')], { status: 'completed' }))).toBe('partly')
     expect(lookOf(job([card('a')], { status: 'completed' }))).toBe('completed')
+  })
+
+  it('a card that was made again counts as what its best version is', () => {
+    const mended = failed('b', failed('b2'), card('b3'))
+    expect(tallyOf(job([card('a'), mended]))).toMatchObject({ done: 2, failed: 0, again: 1 })
+    expect(lookOf(job([card('a'), mended], { status: 'completed' }))).toBe('completed')
+    expect(lookOf(job([mended], { status: 'failed' }))).toBe('completed')
+    expect(lookOf(job([mended, failed('c')], { status: 'failed' }))).toBe('partly')
+    expect(tallyOf(job([card('a', { again: [failed('a2')] })]))).toMatchObject({ done: 1, failed: 0, again: 0 })
+  })
+
+  it('is at work again while a failed card is tried again, but a good picture stays ready while it is drawn anew', () => {
+    const anew = card('x', { status: 'processing' })
+    expect(lookOf(job([card('a'), failed('b', anew)], { status: 'completed' }))).toBe('processing')
+    expect(lookOf(job([card('a', { again: [anew] })], { status: 'completed' }))).toBe('completed')
+  })
+
+  it('one from outside without cards is what it says it is', () => {
+    expect(lookOf(job([], { status: 'failed', totalCards: 4 }))).toBe('failed')
+    expect(lookOf(job([], { status: 'completed', totalCards: 4 }))).toBe('completed')
+  })
+
+  it('tells once that a version has begun, and once how it ended', () => {
+    const states = [[], [card('b', { status: 'pending' })], [card('b', { status: 'retrying' })], [card('b')], [card('b'), failed('c')]].map((again) => ({ cards: [card('a', { again })] }))
+    const told = states.slice(1).map((now, i) => newsOf(states[i]!, now).map(({ key }) => key))
+    expect(told).toEqual([['images.begun'], [], ['images.versionReady'], ['images.versionFailed']])
+    expect(newsOf(states[3]!, states[3]!)).toEqual([])
   })
 
   it('a ratio is a shape, also one that nobody knows', () => {

@@ -28,6 +28,8 @@ export interface Card {
   startedAt: string | null
   completedAt: string | null
   tokens: { cost: number; held: number; captured: number; released: number }
+  /** Tokens for what may be done with it now; null: not now. */
+  prices: { retry: number | null; regenerate: number | null; edit: number | null }
   /** Of one job: what was made again from this card, in jobs of their own. Oldest first. */
   again?: Card[]
 }
