@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../../database/testing/test-database.ts'
 import type { Logger } from '../../kernel/logger.ts'
 import { nextRun, SCHEDULES } from './maintenance.ts'
@@ -12,14 +12,29 @@ const logger = { error: tell, info: tell } as unknown as Logger
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  await database.db.query('insert into reprise.schedule_runs (name, last_success) select unnest($1::text[]), reprise.now()', [Object.keys(SCHEDULES)])
 })
 afterAll(() => database.close())
 
+/** All went well just now, nobody has failed, and no time has passed. */
+beforeEach(async () => {
+  await database.db.setClockOffset(0)
+  await database.db.query('delete from reprise.schedule_runs')
+  await database.db.query('insert into reprise.schedule_runs (name, last_success) select unnest($1::text[]), reprise.now()', [Object.keys(SCHEDULES)])
+  said.splice(0)
+})
+
+/** What this process sees that was started long ago. */
+async function longUp() {
+  const watch = createScheduleWatch({ db: database.db, logger })
+  await watch.look()
+  await database.db.setClockOffset(25 * 3_600_000)
+  await database.db.query('update reprise.schedule_runs set last_success = reprise.now()')
+  return watch
+}
 const lastSuccess = (name: string, age: string) => database.db.query(`update reprise.schedule_runs set last_success = reprise.now() - $2::interval where name = $1`, [name, age])
 
 it('a sweep or an archive run that is missing for two periods is an alert, told once, and told when it is back', async () => {
-  const watch = createScheduleWatch({ db: database.db, logger })
+  const watch = await longUp()
   const registry = new Registry()
   watch.measure(registry)
   await lastSuccess('stale-jobs', '9 minutes')
@@ -40,9 +55,36 @@ it('a sweep or an archive run that is missing for two periods is an alert, told 
   expect(said.splice(0)).toEqual(['stale-jobs runs again'])
 })
 
-it('one that has never run since the last update is missing after two periods, not before', async () => {
+it('one that runs and fails is not called missing: it has words of its own', async () => {
+  const watch = await longUp()
+  await lastSuccess('stale-jobs', '1 hour')
+  await database.db.query(`update reprise.schedule_runs set last_failure = reprise.now() - interval '1 minute', last_error = 'one cannot be closed' where name = 'stale-jobs'`)
+  await watch.look()
+  await watch.look()
+  expect(said.splice(0)).toEqual(['ALERT: stale-jobs runs, but has failed for two of its times'])
+  await database.db.query(`update reprise.schedule_runs set last_failure = reprise.now() - interval '11 minutes' where name = 'stale-jobs'`)
+  await watch.look()
+  expect(said.splice(0)).toEqual(['ALERT: stale-jobs has missed two of its times'])
+})
+
+it('after a stop of many hours nothing is missing before its next time has passed, whatever its period', async () => {
+  for (const name of Object.keys(SCHEDULES)) await lastSuccess(name, '3 days')
   const watch = createScheduleWatch({ db: database.db, logger })
-  await lastSuccess('archive', '1 hour')
+  const after = async (minutes: number) => {
+    await database.db.setClockOffset(minutes * 60_000)
+    await watch.look()
+    return said.splice(0).map((line) => /ALERT: (\S+) has missed/.exec(line)![1])
+  }
+  expect(await after(0)).toEqual([])
+  expect(await after(5)).toEqual([])
+  const soon = await after(12)
+  expect(soon).toContain('stale-jobs')
+  expect([...soon, ...(await after(67))]).toEqual(expect.arrayContaining(['prune', 'staging-sweep']))
+})
+
+it('one that has never run since the last update is missing after two periods, not before', async () => {
+  const watch = await longUp()
+  await database.db.query(`update reprise.migrations set applied_at = reprise.now()`)
   await database.db.query(`delete from reprise.schedule_runs where name = 'stale-jobs'`)
   await watch.look()
   expect(said).toEqual([])
@@ -53,7 +95,7 @@ it('one that has never run since the last update is missing after two periods, n
 
 it('the watch looks by itself, without the job queue, and says so when it cannot', async () => {
   const db = { query: () => Promise.reject(new Error('no database')) } as never
-  const watch = createScheduleWatch({ db, logger, patienceMs: 1, lookMs: 1 })
+  const watch = createScheduleWatch({ db, logger, lookMs: 1 })
   watch.start()
   while (said.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
   await watch.stop()
