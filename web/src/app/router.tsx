@@ -9,6 +9,10 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, er
 /** A track that the library is opened at: where notices lead. */
 const oneTrack = (search: Record<string, unknown>): { track?: string } => (search.track === undefined ? {} : { track: String(search.track) })
 
+/** What the operator's ledger is narrowed to; what is empty is left out of the address. */
+const narrowed = (search: Record<string, unknown>): { userId?: string; generationId?: string; kind?: string; from?: string; to?: string } =>
+  Object.fromEntries(['userId', 'generationId', 'kind', 'from', 'to'].flatMap((name) => (search[name] ? [[name, String(search[name])]] : [])))
+
 /** The first page is in the first download; the others come when they are asked for. */
 const routes = [
   createRoute({ getParentRoute: () => root, path: '/', component: CreatePage }),
@@ -72,6 +76,7 @@ const routes = [
     getParentRoute: () => root,
     path: '/operator/ledger',
     component: lazyRouteComponent(() => import('../features/ledger/book-page.tsx'), 'BookPage'),
+    validateSearch: narrowed,
   }),
   createRoute({
     getParentRoute: () => root,

@@ -1,6 +1,6 @@
-import { Link } from '@tanstack/react-router'
-import { useState, type FormEvent } from 'react'
-import { serverNow } from '../../app/api.ts'
+import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { useEffect, useState, type FormEvent } from 'react'
+import { ApiProblem, serverNow } from '../../app/api.ts'
 import { NotFound } from '../../app/dead-ends.tsx'
 import { problemText } from '../../app/problem-text.ts'
 import { isOperator, useUser } from '../../app/session.ts'
@@ -9,8 +9,9 @@ import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import { Field } from '../../ui/field.tsx'
+import { useKeptFocus } from '../../ui/kept-focus.ts'
 import { Notice } from '../../ui/notice.tsx'
-import { kindText, signOf } from '../wallet/entry-text.ts'
+import { kindText, signOf, toldOf } from '../wallet/entry-text.ts'
 import { KINDS, NO_SEARCH, useMovements, type Movement, type Search } from './book.ts'
 import { HandForm } from './hand-form.tsx'
 import { HealthCard } from './health-card.tsx'
@@ -25,48 +26,60 @@ export function BookPage() {
     <>
       <h1 className="text-2xl font-semibold tracking-tight">{t('book.title')}</h1>
       <p className="mt-1 mb-5 max-w-2xl text-sm text-soft">{t('book.lead')}</p>
-      <div className="grid items-start gap-4 sm:gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,24rem)] lg:grid-rows-[auto_1fr]">
-        <div className="lg:col-start-2">
-          <HealthCard />
-        </div>
-        <div className="lg:col-start-1 lg:row-span-2 lg:row-start-1">
-          <Explorer enabled={isOperator(user)} />
-        </div>
-        <div className="grid gap-4 sm:gap-5 lg:col-start-2">
-          <PricesEditor />
-          <HandForm self={user?.id ?? ''} way="grant" />
-          <HandForm self="" way="take" />
-        </div>
-      </div>
+      {user ? <Book self={user.id} /> : <Skeleton className="h-96" />}
     </>
   )
 }
 
-function Explorer({ enabled }: { enabled: boolean }) {
+function Book({ self }: { self: string }) {
+  return (
+    <div className="grid items-start gap-4 sm:gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,24rem)] lg:grid-rows-[auto_1fr]">
+      <div className="lg:col-start-2">
+        <HealthCard />
+      </div>
+      <div className="lg:col-start-1 lg:row-span-2 lg:row-start-1">
+        <Explorer />
+      </div>
+      <div className="grid gap-4 sm:gap-5 lg:col-start-2">
+        <PricesEditor />
+        <HandForm self={self} way="grant" />
+        <HandForm self="" way="take" />
+      </div>
+    </div>
+  )
+}
+
+function Explorer() {
   const i18n = useI18n()
   const { t } = i18n
-  const [search, setSearch] = useState<Search>(NO_SEARCH)
-  const [form, setForm] = useState<Search>(NO_SEARCH)
-  const movements = useMovements(search, enabled)
+  const navigate = useNavigate()
+  const asked = JSON.stringify(useSearch({ from: '/operator/ledger' }))
+  const search: Search = { ...NO_SEARCH, ...JSON.parse(asked) }
+  const [form, setForm] = useState(search)
+  // The address is what is searched for: also after a reload, and on the way back.
+  useEffect(() => setForm({ ...NO_SEARCH, ...JSON.parse(asked) }), [asked])
+  const movements = useMovements(search, true)
+  const kept = useKeptFocus<HTMLElement>()
   const items = movements.data?.pages.flatMap((page) => page.items) ?? []
   const look = (more: Partial<Search>) => {
-    const next = { ...form, ...more }
-    setForm(next)
-    setSearch(next)
+    void navigate({ to: '/operator/ledger', search: { ...form, ...more }, resetScroll: false })
   }
+  const fields = movements.error instanceof ApiProblem ? movements.error.fields : []
+  const wrong = (name: keyof Search) => (form[name] === search[name] ? fields.find(({ path }) => path === name)?.message : undefined)
+  const atField = fields.some(({ path }) => Object.hasOwn(NO_SEARCH, path))
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    setSearch(form)
+    look({})
   }
   const input = (name: 'userId' | 'generationId' | 'from' | 'to', label: string, type = 'text') => (
-    <Field label={label}>
+    <Field label={label} error={wrong(name)}>
       {(wire) => (
         <input {...wire} type={type} spellCheck={false} value={form[name]} onChange={(event) => setForm({ ...form, [name]: event.target.value })} className="field" />
       )}
     </Field>
   )
   return (
-    <section className="sheet p-5" aria-labelledby="search">
+    <section {...kept} className="sheet p-5 outline-none" aria-labelledby="search">
       <h2 id="search" className="mb-3 text-sm font-semibold">
         {t('book.search')}
       </h2>
@@ -98,7 +111,7 @@ function Explorer({ enabled }: { enabled: boolean }) {
       </form>
       <div className="mt-4 border-t border-line pt-1" aria-busy={movements.isFetching}>
         {movements.isPending && <Skeleton className="mt-3 h-48" />}
-        {movements.isError && items.length === 0 && (
+        {movements.isError && items.length === 0 && !atField && (
           <Notice tone="danger" live className="mt-3">
             {problemText(movements.error, i18n)}
           </Notice>
@@ -112,7 +125,7 @@ function Explorer({ enabled }: { enabled: boolean }) {
       </div>
       {movements.hasNextPage && (
         <div className="mt-4 flex justify-center">
-          <Button disabled={movements.isFetchingNextPage} onClick={() => void movements.fetchNextPage()}>
+          <Button aria-disabled={movements.isFetchingNextPage} onClick={() => movements.isFetchingNextPage || void movements.fetchNextPage()}>
             {t('action.more')}
           </Button>
         </div>
@@ -124,12 +137,14 @@ function Explorer({ enabled }: { enabled: boolean }) {
 function MovementRow({ movement, onLook }: { movement: Movement; onLook: (more: Partial<Search>) => void }) {
   const { t, language } = useI18n()
   const sign = signOf(movement.kind)
-  const link = 'inline-flex min-h-6 items-center font-mono underline underline-offset-2 hover:text-ink'
+  const told = toldOf(movement)
+  const link = 'inline-flex min-h-6 pointer-coarse:min-h-11 items-center font-mono underline underline-offset-2 hover:text-ink'
   return (
     <li className="flex items-start justify-between gap-4 py-2.5 text-sm">
       <div className="min-w-0">
         <p className="font-medium">
-          {kindText(movement.kind, t)} <span className="font-normal text-soft">· {movement.reason}</span>
+          {kindText(movement.kind, t)}
+          {told && <span className="font-normal text-soft"> · {told}</span>}
         </p>
         <p className="flex flex-wrap gap-x-3 text-xs text-soft">
           <button type="button" className={link} onClick={() => onLook({ userId: movement.userId })}>

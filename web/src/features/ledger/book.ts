@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, type Page } from '../../app/api.ts'
+import { paid } from '../../app/paid.ts'
 import { read, readPages } from '../../app/queries.ts'
 
 export interface Movement {
@@ -14,6 +15,8 @@ export interface Movement {
   generationId: string | null
   itemIndex: number | null
   reason: string
+  /** The reason in the reader's words, when it is an error. */
+  text: string | null
   actor: string
 }
 
@@ -101,7 +104,6 @@ export function useSetPrice() {
 }
 
 export interface ByHand {
-  key: string
   userId: string
   amount: number
   reason: string
@@ -111,8 +113,7 @@ export interface ByHand {
 export function useByHand(path: string) {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: ({ key, ...body }: ByHand) =>
-      api(path, { method: 'POST', body, headers: { 'idempotency-key': key } }),
+    mutationFn: (body: ByHand) => paid(path, body),
     onSuccess: () => {
       void client.invalidateQueries({ queryKey: ['ledger'] })
       void client.invalidateQueries({ queryKey: ['balance'] })

@@ -1,6 +1,8 @@
 import { useState, type FormEvent } from 'react'
 import { ApiProblem } from '../../app/api.ts'
+import { isUnanswered } from '../../app/paid.ts'
 import { problemText } from '../../app/problem-text.ts'
+import { wholeNumber } from '../../app/whole-number.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Field } from '../../ui/field.tsx'
@@ -21,20 +23,20 @@ export function HandForm(props: { self: string; way: keyof typeof WAYS }) {
   const [tried, setTried] = useState(false)
   const grant = useByHand(way.path)
   const problem = grant.error instanceof ApiProblem ? grant.error : undefined
-  const amount = Number(form.amount)
+  const amount = wholeNumber(form.amount)
   const wrong = {
     userId: form.userId.trim() === '',
-    amount: !Number.isSafeInteger(amount) || amount <= 0,
+    amount: !amount,
     reason: form.reason.trim() === '',
   }
   const mistake = (field: keyof typeof form) =>
-    (tried && wrong[field] ? t('problem.required') : undefined) ?? problem?.fields.find((one) => one.path === field)?.message
+    (tried && wrong[field] ? t(field === 'amount' ? 'book.amountWrong' : 'problem.required') : undefined) ?? problem?.fields.find((one) => one.path === field)?.message
   const submit = (event: FormEvent) => {
     event.preventDefault()
     setTried(true)
-    if (grant.isPending || wrong.userId || wrong.amount || wrong.reason) return
+    if (grant.isPending || wrong.userId || !amount || wrong.reason) return
     grant.mutate(
-      { key: crypto.randomUUID(), userId: form.userId.trim(), amount, reason: form.reason.trim() },
+      { userId: form.userId.trim(), amount, reason: form.reason.trim() },
       { onSuccess: () => (setTried(false), setForm({ ...form, reason: '' })) },
     )
   }
@@ -45,7 +47,7 @@ export function HandForm(props: { self: string; way: keyof typeof WAYS }) {
           {...wire}
           {...more}
           value={form[field]}
-          onChange={(event) => setForm({ ...form, [field]: event.target.value })}
+          onChange={(event) => (grant.isPending || grant.reset(), setForm({ ...form, [field]: event.target.value }))}
           className="field"
         />
       )}
@@ -63,7 +65,8 @@ export function HandForm(props: { self: string; way: keyof typeof WAYS }) {
         {input('reason')}
         {problem && problem.fields.length === 0 && (
           <Notice tone="danger" live>
-            {problemText(problem, i18n)}
+            <p>{problemText(problem, i18n)}</p>
+            {isUnanswered(problem) && <p className="mt-1 text-soft">{t('wallet.safe')}</p>}
           </Notice>
         )}
         <div className="flex items-center justify-between gap-3">

@@ -11,7 +11,7 @@ import { useCheckNow, useHealth, type Health } from './book.ts'
 /** Whether the promises about tokens are kept, by the daily look or one made now. */
 export function HealthCard() {
   const i18n = useI18n()
-  const { t } = i18n
+  const { t, language } = i18n
   const health = useHealth(true)
   const check = useCheckNow()
   return (
@@ -27,9 +27,15 @@ export function HealthCard() {
           {problemText(check.error, i18n)}
         </Notice>
       )}
-      <Button className="mt-4" aria-disabled={check.isPending} onClick={() => !check.isPending && check.mutate()}>
-        {t('book.check')}
-      </Button>
+      <div className="mt-4 flex flex-wrap items-center gap-3">
+        <Button aria-disabled={check.isPending} onClick={() => !check.isPending && check.mutate()}>
+          {t('book.check')}
+        </Button>
+        {/* To the second, so that a look within the minute of the last one is seen to have been made. */}
+        <p role="status" className="num text-sm text-accent">
+          {check.data?.last && t('book.looked', { time: new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(Date.parse(check.data.last.at)) })}
+        </p>
+      </div>
     </section>
   )
 }

@@ -1,12 +1,14 @@
 import { useState, type FormEvent } from 'react'
-import { serverNow } from '../../app/api.ts'
+import { ApiProblem, serverNow } from '../../app/api.ts'
 import { problemText } from '../../app/problem-text.ts'
 import { usePrices, type Price } from '../../app/queries.ts'
 import { momentText } from '../../app/time.ts'
 import { wholeNumber } from '../../app/whole-number.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
+import { Dialog } from '../../ui/dialog.tsx'
 import { Field } from '../../ui/field.tsx'
+import { useKeptFocus } from '../../ui/kept-focus.ts'
 import { priceName, priceScope } from '../wallet/price-names.ts'
 import { usePriceChanges, useSetPrice, type PriceLine } from './book.ts'
 
@@ -17,37 +19,55 @@ const lineOf = ({ kind, provider, model }: Price): PriceLine => ({ kind, provide
 export function PricesEditor() {
   const { t } = useI18n()
   const prices = usePrices().data ?? []
+  // Out here, since the line that it tells of may be gone.
+  const [said, setSaid] = useState('')
+  const kept = useKeptFocus<HTMLElement>()
   return (
-    <section className="sheet p-5" aria-labelledby="prices">
+    <section {...kept} className="sheet p-5 outline-none" aria-labelledby="prices">
       <h2 id="prices" className="text-sm font-semibold">
         {t('prices.title')}
       </h2>
       <p className="mb-2 text-xs text-soft">{t('prices.hint')}</p>
       <ul>
         {prices.map((price) => (
-          <PriceRow key={Object.values(lineOf(price)).join(' ')} price={price} />
+          <PriceRow key={Object.values(lineOf(price)).join(' ')} price={price} onSaid={setSaid} />
         ))}
       </ul>
+      <p role="status" className="mt-1 text-right text-xs text-accent empty:hidden">
+        {said}
+      </p>
       <NewPrice kinds={[...new Set(prices.map((price) => price.kind))]} />
       <Changes />
     </section>
   )
 }
 
-function PriceRow({ price }: { price: Price }) {
+function PriceRow({ price, onSaid }: { price: Price; onSaid: (text: string) => void }) {
   const i18n = useI18n()
   const { t, tokens } = i18n
   const [draft, setDraft] = useState<string | null>(null)
+  const [asking, setAsking] = useState(false)
+  const kept = useKeptFocus<HTMLLIElement>('button')
   const set = useSetPrice()
   const line = lineOf(price)
   const name = `${priceName(price.kind, t)} ${priceScope(price)}`.trim()
   const value = draft === null ? null : wholeNumber(draft, MOST)
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    if (value !== null && !set.isPending) set.mutate({ ...line, tokens: value }, { onSuccess: () => setDraft(null) })
+    if (value === null || set.isPending) return
+    set.mutate({ ...line, tokens: value }, { onSuccess: () => (setDraft(null), onSaid(`${name}: ${t('prices.saved')}`)) })
+  }
+  const remove = () => {
+    setAsking(false)
+    if (!set.isPending) set.mutate({ ...line, tokens: null }, { onSuccess: () => onSaid(t('prices.removed', { name })) })
+  }
+  const edit = () => {
+    set.reset()
+    onSaid('')
+    setDraft(String(price.tokensPerResult))
   }
   return (
-    <li className="border-t border-line py-2 text-sm first:border-0">
+    <li {...kept} className="border-t border-line py-2 text-sm first:border-0">
       <div className="flex flex-wrap items-center justify-between gap-x-3 gap-y-1">
         <p className="min-w-0 flex-1">
           {priceName(price.kind, t)}
@@ -56,12 +76,12 @@ function PriceRow({ price }: { price: Price }) {
         {draft === null ? (
           <div className="flex items-center gap-1">
             <span className="num mr-1 font-medium">{tokens(price.tokensPerResult)}</span>
-            <Button look="quiet" onClick={() => (set.reset(), setDraft(String(price.tokensPerResult)))}>
+            <Button look="quiet" onClick={edit}>
               {t('prices.edit')}
               <span className="sr-only">: {name}</span>
             </Button>
             {(line.provider !== '*' || line.model !== '*') && (
-              <Button look="quiet" aria-disabled={set.isPending} onClick={() => !set.isPending && set.mutate({ ...line, tokens: null })}>
+              <Button look="quiet" aria-disabled={set.isPending} onClick={() => setAsking(true)}>
                 {t('prices.remove')}
                 <span className="sr-only">: {name}</span>
               </Button>
@@ -89,9 +109,22 @@ function PriceRow({ price }: { price: Price }) {
         )}
       </div>
       {draft !== null && value === null && <p className="mt-1 text-right text-xs text-danger">{t('prices.wrong')}</p>}
-      <p role="status" className={`mt-1 text-right text-xs empty:hidden ${set.isError ? 'text-danger' : 'text-accent'}`}>
-        {set.isError ? problemText(set.error, i18n) : set.isSuccess && draft === null ? t('prices.saved') : ''}
-      </p>
+      {set.isError && (
+        <p role="alert" className="mt-1 text-right text-xs text-danger">
+          {problemText(set.error, i18n)}
+        </p>
+      )}
+      {asking && (
+        <Dialog title={t('prices.removeTitle')} onClose={() => setAsking(false)}>
+          <p className="mt-2 text-sm text-soft">{t('prices.removeText', { name, price: tokens(price.tokensPerResult) })}</p>
+          <div className="mt-5 flex flex-wrap justify-end gap-2">
+            <Button onClick={() => setAsking(false)}>{t('action.cancel')}</Button>
+            <Button look="danger" onClick={remove}>
+              {t('prices.remove')}
+            </Button>
+          </div>
+        </Dialog>
+      )}
     </li>
   )
 }
@@ -105,6 +138,7 @@ function NewPrice({ kinds }: { kinds: string[] }) {
   const kind = form.kind || (kinds[0] ?? '')
   const tokens = wholeNumber(form.tokens, MOST)
   const provider = form.provider.trim()
+  const told = (field: string) => (set.error instanceof ApiProblem ? set.error.fields.find((one) => one.path === field)?.message : undefined)
   const change = (more: Partial<typeof form>) => (set.reset(), setForm({ ...form, ...more }))
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -128,10 +162,10 @@ function NewPrice({ kinds }: { kinds: string[] }) {
             </select>
           )}
         </Field>
-        <Field label={t('prices.provider')} error={tried && !provider ? t('problem.required') : undefined}>
+        <Field label={t('prices.provider')} error={tried && !provider ? t('problem.required') : told('provider')}>
           {(wire) => <input {...wire} value={form.provider} spellCheck={false} onChange={(event) => change({ provider: event.target.value })} className="field" />}
         </Field>
-        <Field label={t('prices.model')}>
+        <Field label={t('prices.model')} error={told('model')}>
           {(wire) => <input {...wire} value={form.model} spellCheck={false} onChange={(event) => change({ model: event.target.value })} className="field" />}
         </Field>
         <Field label={t('prices.tokens')} error={tried && tokens === null ? t('prices.wrong') : undefined}>

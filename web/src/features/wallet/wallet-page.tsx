@@ -9,7 +9,7 @@ import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
-import { kindText, signOf } from './entry-text.ts'
+import { kindText, signOf, toldOf } from './entry-text.ts'
 import { PriceCard } from './price-card.tsx'
 import { ReceiptDialog } from './receipt-dialog.tsx'
 import { useLedger, type LedgerEntry } from './wallet.ts'
@@ -95,8 +95,7 @@ function Ledger() {
 function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generationId: string) => void }) {
   const { t, language } = useI18n()
   const sign = signOf(entry.kind)
-  // What Reprise notes for itself is said by the kind already; an error is told in words, people's reasons as they wrote them.
-  const told = entry.text ?? (entry.kind === 'grant' || entry.kind === 'adjustment' ? entry.reason : null)
+  const told = toldOf(entry)
   const number = new Intl.NumberFormat(language).format(Math.abs(entry.amount))
   return (
     <tr className="border-t border-line first:border-0">
