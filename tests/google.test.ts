@@ -115,7 +115,7 @@ describe('pictures made with Google', () => {
     // Many in trouble at once would rest the account; here each is to go its own way to the end.
     const rest = setInterval(() => void closeBreaker().catch(() => undefined), 50)
     try {
-      const ends = { 'code-455': 'unavailable', 'code-403': 'provider_auth', 'code-429': 'rate_limited', 'code-500': 'transient', 'code-504': 'transient', 'submit-drop-before': 'transient', 'html-502': 'transient', 'malformed-json': 'provider_malformed' }
+      const ends = { 'code-455': 'unavailable', 'code-403': 'provider_auth', 'code-429': 'no_credits', 'code-430': 'rate_limited', 'code-500': 'transient', 'code-504': 'transient', 'submit-drop-before': 'transient', 'html-502': 'transient', 'malformed-json': 'provider_malformed' }
       await Promise.all(Object.entries(ends).map(async ([fault, code]) => {
         const done = await reprise.settled(await ask(`never a kettle [[fault:${fault}]]`), user, undefined, 35_000)
         expect(done, fault).toMatchObject({ state: 'failed', images: [], error: { code, charged: false }, receipt: { held: 0, captured: 0, released: 1 } })

@@ -1,6 +1,6 @@
 import type { ProviderErrorCode } from '../kernel/errors.ts'
 import type { ProviderError, SubmitOutcome } from './provider.ts'
-import { ProviderFetchError, type ProviderAnswer, type ProviderFetch } from './provider-fetch.ts'
+import { ProviderFetchError, type ProviderAnswer, type ProviderFetch, type SizedBody } from './provider-fetch.ts'
 
 /**
  * One JSON question to a provider whose answer is always a value, never an exception. Everything that comes back
@@ -11,10 +11,14 @@ export interface Call {
   url: string
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
+  /** Instead of `body`: JSON that is written while it is sent. */
+  sized?: SizedBody
   /** Removed from whatever the answer echoes. */
   key: string
   /** The header that the key is sent in; none: as bearer. */
   keyHeader?: string
+  /** What of an answer goes to the timeline, where it is not all of it. */
+  toKeep?: (json: unknown) => unknown
   /** Largest answer read, where it is not the usual. */
   maxBytes?: number
   signal: AbortSignal
@@ -39,13 +43,14 @@ const READABLE_TEXT = 2_000
 
 export async function callJson(call: Call): Promise<CallResult> {
   const headers: Record<string, string> = { accept: 'application/json', ...(call.keyHeader ? { [call.keyHeader]: call.key } : { authorization: `Bearer ${call.key}` }) }
-  if (call.body !== undefined) headers['content-type'] = 'application/json'
+  const body = call.sized ?? (call.body === undefined ? undefined : JSON.stringify(call.body))
+  if (body !== undefined) headers['content-type'] = 'application/json'
   let answer: ProviderAnswer
   try {
     answer = await call.fetch(call.url, {
       method: call.method,
       headers,
-      body: call.body === undefined ? undefined : JSON.stringify(call.body),
+      body,
       signal: call.signal,
       timeoutMs: call.timeoutMs,
       maxBytes: call.maxBytes,
@@ -62,7 +67,7 @@ export async function callJson(call: Call): Promise<CallResult> {
   try {
     const text = withoutKey(await answer.text(), call.key)
     const json = parseJson(text)
-    if (json !== undefined) return { ...head, json, raw: withoutTokens(json) }
+    if (json !== undefined) return { ...head, json, raw: withoutTokens(call.toKeep ? call.toKeep(json) : json) }
     return { ...head, json, raw: { notJson: withoutSecrets(text.slice(0, READABLE_TEXT), call.key) } }
   } catch (error) {
     const detail = error instanceof ProviderFetchError ? error.detail : 'body could not be read'

@@ -71,6 +71,58 @@ describe('a failure says whether anything was sent', () => {
   })
 })
 
+describe('a body that is made while it is sent', () => {
+  const body = (pieces: AsyncIterable<Uint8Array>, byteLength: number) => ({ pieces, byteLength })
+
+  it('arrives whole, with its length told before', async () => {
+    async function* pieces() {
+      for (let place = 0; place < 20; place++) yield Buffer.alloc(100_000, 65 + place)
+    }
+    await post(server.url, { body: body(pieces(), 2_000_000) })
+    expect(server.requests[0]!.headers['content-length']).toBe('2000000')
+    expect(Buffer.from(server.requests[0]!.text).equals(Buffer.concat(Array.from({ length: 20 }, (_, place) => Buffer.alloc(100_000, 65 + place))))).toBe(true)
+  })
+
+  it('that breaks off, or is longer than was told, is a failure after sending', async () => {
+    async function* broken() {
+      yield Buffer.alloc(100)
+      throw new Error('the disk')
+    }
+    async function* long() {
+      yield Buffer.alloc(100)
+      yield Buffer.alloc(100)
+    }
+    expect(await failure(post(server.url, { body: body(broken(), 200) }))).toMatchObject({ phase: 'after_send' })
+    expect(await failure(post(server.url, { body: body(long(), 150) }))).toMatchObject({ phase: 'after_send' })
+    expect(server.requests).toHaveLength(0)
+  })
+
+  it('is no sign that anything was sent when nobody listens', async () => {
+    async function* pieces() {
+      yield Buffer.alloc(100)
+    }
+    expect(await failure(post(await deadAddress(), { body: body(pieces(), 100) }))).toMatchObject({ phase: 'before_send' })
+  })
+
+  it('is left where it is when the one who listens stops reading, and is ended by the time-out', async () => {
+    const deaf = createServer((socket) => void socket.on('error', () => {}).pause())
+    await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
+    let made = 0
+    let closed = false
+    async function* pieces() {
+      try {
+        for (; made < 1_000; made++) yield Buffer.alloc(100_000)
+      } finally {
+        closed = true
+      }
+    }
+    expect(await failure(post(`http://127.0.0.1:${(deaf.address() as AddressInfo).port}/`, { body: body(pieces(), 100_000_000), timeoutMs: 400 }))).toMatchObject({ phase: 'after_send' })
+    expect(made).toBeLessThan(300)
+    await expect.poll(() => closed).toBe(true)
+    deaf.close()
+  })
+})
+
 describe('an answer', () => {
   it('keeps status, lower-case headers and text', async () => {
     server.next({ status: 418, headers: { 'Retry-After': '3' }, text: 'пить чай' })

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 
 /**
@@ -7,10 +8,17 @@ import { Agent, type Dispatcher } from 'undici'
  */
 export type ProviderFetch = (url: string, init: ProviderFetchInit) => Promise<ProviderAnswer>
 
+/** A body that is made while it is sent, piece by piece, as fast as the connection takes it. */
+export interface SizedBody {
+  /** Of all pieces together. */
+  byteLength: number
+  pieces: AsyncIterable<Uint8Array>
+}
+
 export interface ProviderFetchInit {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   headers: Record<string, string>
-  body?: string
+  body?: string | SizedBody
   signal: AbortSignal
   /** For the whole exchange, from the call to the last byte of the answer. */
   timeoutMs: number
@@ -97,8 +105,11 @@ function exchange(agent: Agent, url: string, init: ProviderFetchInit, maxBytes: 
 
     try {
       const { origin, pathname, search } = new URL(url)
+      const sized = typeof init.body === 'object' ? init.body : null
+      const headers = sized ? { ...init.headers, 'content-length': String(sized.byteLength) } : init.headers
+      const body = sized ? Readable.from(sized.pieces) : ((init.body as string | undefined) ?? null)
       agent.dispatch(
-        { origin, path: pathname + search, method: init.method, headers: init.headers, body: init.body ?? null },
+        { origin, path: pathname + search, method: init.method, headers, body },
         {
           onRequestStart(started) {
             // Given up while waiting for a connection: stop here, before the first byte.

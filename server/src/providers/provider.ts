@@ -107,7 +107,7 @@ export type CheckOutcome =
 
 export interface SubmitContext {
   attemptId: string
-  /** Which attempt of its generation this is, from 1. */
+  /** One more than the attempts of its generation that were refused. */
   attempt?: number
   /** Full address with this attempt's token; null when nobody outside can reach us (polling only). */
   callbackUrl: string | null

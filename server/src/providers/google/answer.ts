@@ -4,14 +4,14 @@ import type { CallResult } from '../http-call.ts'
 /**
  * What one answer of `generateContent` means.
  * `final`: asking again with the same request would be answered the same. `retired`: Google has no such model (any
- * more). `trouble`: another key, or a later time, may do.
+ * more). `trouble`: another key, or a later time, may do; `lasting`: with this key no later time will.
  */
 export type Reading =
   | { kind: 'picture'; bytes: Buffer; mime: string }
   | { kind: 'final'; code: ProviderErrorCode; detail: string }
   | { kind: 'no_image'; detail: string }
   | { kind: 'retired'; detail: string }
-  | { kind: 'trouble'; code: ProviderErrorCode; detail: string; retryAfterMs?: number }
+  | { kind: 'trouble'; code: ProviderErrorCode; detail: string; retryAfterMs?: number; lasting?: true }
 
 type Answer = Extract<CallResult, { kind: 'answer' }>
 type Json = Record<string, any>
@@ -69,12 +69,22 @@ function readError(answer: Answer): Reading {
   if (http === 401 || http === 403) return trouble('provider_auth')
   if (http === 404) return { kind: 'retired', detail }
   if (http === 408) return trouble('transient')
-  if (http === 429) return trouble('rate_limited')
+  if (http === 429) return trouble(usedUp(message, details) ? 'no_credits' : 'rate_limited')
   if (http === 503) return trouble('unavailable')
   if (http >= 500) return trouble('transient')
-  // Billing is off, or the account's country is not served.
-  if (status === 'FAILED_PRECONDITION') return final('no_credits')
+  // Billing is off, or the account's country is not served: so it is with this key, not with every one.
+  if (status === 'FAILED_PRECONDITION') return { kind: 'trouble', code: 'no_credits', detail, lasting: true }
   return final(/\b(prohibited|safety|content polic\w+|usage polic\w+)\b/i.test(message) ? 'content_policy' : 'invalid_request')
+}
+
+/**
+ * The quota or the money of a key is used up, by Google's words. It says so of a limit per minute too; only the details,
+ * where they are there, tell that apart.
+ */
+function usedUp(message: string, details: Json[]): boolean {
+  const quotas = details.flatMap(({ violations }) => (Array.isArray(violations) ? violations : [])).map((violation) => String(object(violation).quotaId))
+  if (quotas.length && quotas.every((quota) => /per_?minute/i.test(quota))) return false
+  return /exceeded your (current )?quota|\bbilling\b|credits are depleted/i.test(message)
 }
 
 /** google.rpc.RetryInfo: `"retryDelay":"17s"`. At most a day. */

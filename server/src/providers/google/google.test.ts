@@ -10,6 +10,7 @@ import { servedModels } from './served-models.ts'
 const KEYS = ['first-key-0123456789', 'second-key-0123456789']
 const good: Answer = { json: answered }
 const busy = failure(503, 'UNAVAILABLE', 'The model is overloaded. Please try again later.')
+const SMALL = { bytes: Buffer.alloc(60, 1), mime: 'image/png' }
 const ref = (path: string) => ({ bucket: 'image-uploads', path })
 const image = (more: Partial<GenerationRequest> = {}): GenerationRequest => ({ kind: 'image', prompt: 'a red kettle', ...more })
 
@@ -53,6 +54,57 @@ describe('Google pictures', () => {
       await submit(image({ options: { images: [{ bucket: 'generated-images', path: 'photo.png' }, { bucket: 'image-uploads', path: 'photo.png' }] } }))
       expect(parts().slice(1)).toEqual([picture(), picture()])
       expect(server.requests).toHaveLength(1)
+    })
+
+    it('pictures of any size arrive byte for byte, wherever they lie in memory, and the length is told before', async () => {
+      const odd = [1, 2, 3, 4, 196_607, 196_608, 196_609, 500_000].map((size) => Buffer.from(Array.from({ length: size + 5 }, (_, place) => (place * 7919) & 255)).subarray(5))
+      const provider = make({ readImage: async ({ path }) => ({ bytes: odd[Number(path)]!, mime: 'image/webp' }) })
+      server.next(good)
+      await submit(image({ prompt: 'a kettle with "data":"" on it', options: { images: odd.map((_, index) => ref(String(index))) } }), 1, provider)
+      expect(parts()[0]).toEqual({ text: 'a kettle with "data":"" on it' })
+      expect(parts().slice(1).map(({ inlineData }: any, index: number) => odd[index]!.equals(Buffer.from(inlineData.data, 'base64')))).toEqual(odd.map(() => true))
+      expect(server.requests[0]!.headers).toMatchObject({ 'content-length': String(server.requests[0]!.text.length), 'content-type': 'application/json' })
+    })
+
+    it('a picture that waits for room has its whole time to be answered, and one without pictures does not wait', async () => {
+      let read: () => void = () => undefined
+      const held = new Promise<void>((resolve) => (read = resolve))
+      const provider = make({ sendingBytes: 100, timeoutMs: 1_000, readImage: ({ path }) => (path === 'first' ? held.then(() => SMALL) : Promise.resolve(SMALL)) })
+      server.usually(good)
+      const first = submit(image({ options: { images: [ref('first')] } }), 1, provider)
+      const second = submit(image({ options: { images: [ref('second')] } }), 1, provider)
+      expect(await submit(image(), 1, provider)).toMatchObject({ kind: 'finished' })
+      await new Promise((resolve) => setTimeout(resolve, 1_100))
+      expect(server.requests).toHaveLength(1)
+      read()
+      expect(await Promise.all([first, second])).toMatchObject([{ kind: 'finished' }, { kind: 'finished' }])
+      expect(server.requests).toHaveLength(3)
+    })
+
+    it('a stop while it waits for room ends it unsent, is not held against it, and lets the next one in', async () => {
+      let read: () => void = () => undefined
+      const held = new Promise<void>((resolve) => (read = resolve))
+      const provider = make({ sendingBytes: 100, readImage: () => held.then(() => SMALL) })
+      server.usually(good)
+      const asked = image({ options: { images: [ref('a')] } })
+      const first = submit(asked, 1, provider)
+      const stop = new AbortController()
+      const stopped = submit(asked, 4, provider, stop.signal)
+      const next = submit(asked, 1, provider)
+      stop.abort()
+      expect(await stopped).toMatchObject({ kind: 'refused', sent: false, error: { code: 'transient' } })
+      expect(await stopped).not.toHaveProperty('error.final')
+      read()
+      expect(await Promise.all([first, next])).toMatchObject([{ kind: 'finished' }, { kind: 'finished' }])
+      expect(server.requests).toHaveLength(2)
+    })
+
+    it('room is given back whatever becomes of a request', async () => {
+      const provider = make({ apiKeys: [KEYS[0]!], waits: { otherKey: 0, firstKey: null, attempts: [] }, sendingBytes: 100, timeoutMs: 500, readImage: async ({ path }) => (path === 'gone' ? null : path === 'broken' ? Promise.reject(new Error('disk')) : SMALL) })
+      server.next({ hang: true }, { reset: true }, busy, good)
+      const ends = []
+      for (const path of ['gone', 'broken', 'a', 'a', 'a', 'a']) ends.push((await submit(image({ options: { images: [ref(path)] } }), 1, provider)).kind)
+      expect(ends).toEqual(['refused', 'refused', 'refused', 'refused', 'refused', 'finished'])
     })
 
     it('a picture that is gone, or pictures too large for a request, end it before anything is sent', async () => {
@@ -120,7 +172,6 @@ describe('Google pictures', () => {
       ['an invalid argument', failure(400, 'INVALID_ARGUMENT', 'Unable to process input image.'), 'invalid_request'],
       ['too large', failure(413, 'INVALID_ARGUMENT', 'Request payload size exceeds the limit.'), 'invalid_request'],
       ['policy as an invalid argument', failure(400, 'INVALID_ARGUMENT', 'The prompt was blocked by our safety filters.'), 'content_policy'],
-      ['billing switched off', failure(400, 'FAILED_PRECONDITION', 'Enable billing.'), 'no_credits'],
     ])('%s fails at once, as what it is', async (_, answer, code) => {
       server.usually(answer)
       expect(await submit()).toMatchObject({ kind: 'refused', sent: true, error: { code } })
@@ -155,7 +206,7 @@ describe('Google pictures', () => {
 
     it('no answer in time is tried with the other key too', async () => {
       server.next({ hang: true }, good)
-      expect(await submit(image(), 1, make({ timeoutMs: 50 }))).toMatchObject({ kind: 'finished' })
+      expect(await submit(image(), 1, make({ timeoutMs: 500 }))).toMatchObject({ kind: 'finished' })
       expect(keys()).toEqual(KEYS)
     })
 
@@ -197,6 +248,85 @@ describe('Google pictures', () => {
       server.usually(failure(403, 'PERMISSION_DENIED'))
       expect(await submit()).toMatchObject({ error: { code: 'unavailable', detail: expect.stringContaining('403') } })
       expect(await submit(image(), 4)).toMatchObject({ error: { code: 'provider_auth', final: true } })
+    })
+
+    const QUOTA = 'You exceeded your current quota, please check your plan and billing details.'
+    const limit = (quotaId: string) => [{ '@type': 'type.googleapis.com/google.rpc.QuotaFailure', violations: [{ quotaId }] }]
+    const noBilling = failure(400, 'FAILED_PRECONDITION', 'Enable billing.')
+    const usedUp = failure(429, 'RESOURCE_EXHAUSTED', QUOTA)
+    const wrongKey = failure(400, 'INVALID_ARGUMENT', 'API key not valid.', [{ reason: 'API_KEY_INVALID' }])
+    const errorOf = async (attempt: number, ...answers: Answer[]) => {
+      if (answers.length) server.next(...answers)
+      const outcome = await submit(image(), attempt)
+      if (outcome.kind !== 'refused') throw new Error(outcome.kind)
+      return outcome.error
+    }
+
+    it.each([['billing is off', noBilling], ['quota is used up', usedUp], ['money is used up', failure(429, 'RESOURCE_EXHAUSTED', 'Your prepayment credits are depleted.')], ['is none', wrongKey]])('a key whose %s costs no picture while another one works', async (_, answer) => {
+      server.next(answer, good)
+      expect(await submit()).toMatchObject({ kind: 'finished' })
+      expect(keys()).toEqual(KEYS)
+    })
+
+    it('billing off with every key is said at once, as no credits, and no key is asked twice', async () => {
+      server.usually(noBilling)
+      expect(await errorOf(1)).toMatchObject({ code: 'no_credits', final: true })
+      expect(keys()).toEqual(KEYS)
+    })
+
+    it('a quota that is used up with every key is waited for like any 429, and is no credits when it stays so', async () => {
+      server.usually(usedUp)
+      expect(await errorOf(1)).toMatchObject({ code: 'rate_limited' })
+      expect(await errorOf(1)).not.toHaveProperty('final')
+      expect(await errorOf(3)).toMatchObject({ code: 'rate_limited' })
+      expect(await errorOf(4)).toMatchObject({ code: 'no_credits', final: true })
+    })
+
+    it.each([
+      ['a limit per minute in the same words', failure(429, 'RESOURCE_EXHAUSTED', QUOTA, limit('GenerateRequestsPerMinutePerProjectPerModel')), 'rate_limited'],
+      ['a limit per day', failure(429, 'RESOURCE_EXHAUSTED', QUOTA, limit('GenerateRequestsPerDayPerProjectPerModel')), 'no_credits'],
+      ['too many at once', failure(429, 'RESOURCE_EXHAUSTED', 'Resource has been exhausted (e.g. check quota).'), 'rate_limited'],
+    ])('%s is, in the end, what it is', async (_, answer, code) => {
+      server.usually(answer)
+      expect(await errorOf(4)).toMatchObject({ code, final: true })
+    })
+
+    it.each([['used up', usedUp], ['without billing', noBilling], ['forbidden', failure(403, 'PERMISSION_DENIED')]])('the account is not to blame when one key is %s and the other only busy', async (_, answer) => {
+      server.usually(({ headers }) => (headers['x-goog-api-key'] === KEYS[0] ? answer : busy))
+      expect(await errorOf(4)).toMatchObject({ code: 'unavailable', final: true })
+    })
+
+    it('a stop before every key was asked says nothing of the account', async () => {
+      server.usually(noBilling)
+      const stop = new AbortController()
+      const outcome = submit(image(), 4, make({ timeScale: 1 }), stop.signal)
+      while (server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))
+      stop.abort()
+      expect(await outcome).toMatchObject({ error: { code: 'unavailable' } })
+      expect(await outcome).not.toHaveProperty('error.final')
+    })
+
+    it.each([['none', wrongKey], ['used up', usedUp], ['without billing', noBilling]])('a key that is %s is asked last for a minute: only one picture pays for it', async (_, answer) => {
+      let at = 1_000_000
+      const provider = make({ now: () => at })
+      server.usually(({ headers }) => (headers['x-goog-api-key'] === KEYS[0] ? answer : good))
+      await submit(image(), 1, provider)
+      await submit(image(), 1, provider)
+      expect(keys()).toEqual([...KEYS, KEYS[1]])
+      at += 60_001
+      server.usually(good)
+      await submit(image(), 1, provider)
+      await submit(image(), 1, provider)
+      expect(keys().slice(3)).toEqual([KEYS[0], KEYS[0]])
+    })
+
+    it('a refused key is still asked when the others meet trouble', async () => {
+      const provider = make({ now: () => 1_000_000 })
+      server.next(wrongKey, good)
+      await submit(image(), 1, provider)
+      server.next(busy, good)
+      expect(await submit(image(), 1, provider)).toMatchObject({ kind: 'finished' })
+      expect(keys().slice(2)).toEqual([KEYS[1], KEYS[0]])
     })
 
     it('a stop ends the waits at once and is not held against the picture', async () => {

@@ -1,12 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ProviderErrorCode } from '../../kernel/errors.ts'
 import { sha256Hex } from '../../kernel/ids.ts'
-import { callJson, providerError } from '../http-call.ts'
+import { callJson, providerError, type CallResult } from '../http-call.ts'
 import type { Descriptor, GenerationRequest, Provider, ProviderError, SubmitOutcome } from '../provider.ts'
 import type { ProviderFetch } from '../provider-fetch.ts'
 import { readAnswer, withoutBytes, type Reading } from './answer.ts'
 import { DEFAULT_MODELS, modelTable } from './models.ts'
 import { bodyOf, MOST_PICTURE_BYTES, optionsOf, validateRequest, type ImageRef, type Picture } from './request.ts'
+import { createRoom } from './room.ts'
 
 export interface GoogleOptions {
   /** At least one; they stand in for each other, the first one is asked first. */
@@ -22,6 +23,8 @@ export interface GoogleOptions {
   timeoutMs?: number
   /** Most questions at once, over all processes. */
   parallel?: number
+  /** Most bytes of pictures on their way to Google at once, in this process. */
+  sendingBytes?: number
   /** Multiplies the waits below; a demo or a test runs faster. */
   timeScale?: number
   waits?: Partial<Waits>
@@ -41,6 +44,12 @@ interface Waits {
 const WAITS: Waits = { otherKey: 2_000, firstKey: 10_000, attempts: [10_000, 20_000, 25_000] }
 /** Questions in other words, after an answer without a picture. */
 const INSIST = 2
+/** Pictures are in memory only while they are sent; the next ones wait, and their time to answer has not begun. */
+const SENDING_BYTES = 64 * 1024 * 1024
+/** A key that Google refused is asked after the others for so long: not each picture is to pay for it with a wait. */
+const REFUSED_KEY_MS = 60_000
+/** Say something of the key, not of the moment. */
+const OF_THE_KEY: readonly ProviderErrorCode[] = ['provider_auth', 'no_credits']
 /** The largest picture that is stored, as base64, and the words around it. */
 const MOST_ANSWER_BYTES = 30 * 1024 * 1024
 
@@ -57,6 +66,8 @@ export function createGoogle(options: GoogleOptions): Provider {
   const scale = options.timeScale ?? 1
   const waits: Waits = { ...WAITS, ...options.waits }
   const now = options.now ?? Date.now
+  const room = createRoom(options.sendingBytes ?? SENDING_BYTES)
+  const refusedUntil = apiKeys.map(() => 0)
 
   const descriptor: Descriptor = {
     id: 'google',
@@ -77,22 +88,43 @@ export function createGoogle(options: GoogleOptions): Provider {
     concurrency: options.parallel ?? 32,
   }
 
-  /** Every key once, then the first one again, each after its wait. */
-  const turns = apiKeys.map((key, index) => ({ key, waitMs: index === 0 ? 0 : waits.otherKey * scale }))
-  if (waits.firstKey !== null) turns.push({ key: apiKeys[0]!, waitMs: waits.firstKey * scale })
+  /** Every key once, those that were refused just now last; then the first one again. Each after its wait. */
+  function turns(): { index: number; waitMs: number }[] {
+    const at = now()
+    const refused = (index: number) => Number(refusedUntil[index]! > at)
+    const order = [...apiKeys.keys()].sort((one, other) => refused(one) - refused(other))
+    const each = order.map((index, place) => ({ index, waitMs: place === 0 ? 0 : waits.otherKey * scale }))
+    return waits.firstKey === null ? each : [...each, { index: order[0]!, waitMs: waits.firstKey * scale }]
+  }
 
-  async function ask(key: string, request: GenerationRequest, pictures: readonly Picture[], signal: AbortSignal): Promise<SubmitOutcome | Trouble> {
+  /** One question. Its pictures are read when there is room for them, and are gone again when they are sent. */
+  async function question(key: string, model: string, request: GenerationRequest, insist: boolean, signal: AbortSignal): Promise<CallResult | Refused> {
+    // How large they are is known when they are read.
+    const keep = optionsOf(request).images.length === 0 ? () => undefined : await room.take(MOST_PICTURE_BYTES, signal)
+    if (!keep) return { kind: 'lost', sent: false, detail: 'stopped by us before it was sent' }
+    try {
+      const pictures = await readPictures(request)
+      if (!Array.isArray(pictures)) return pictures
+      keep(sizeOf(pictures))
+      return await callJson({
+        fetch, url: `${baseUrl}/v1beta/models/${model}:generateContent`, method: 'POST', sized: bodyOf(request, pictures, insist, () => keep(0)),
+        key, keyHeader: 'x-goog-api-key', toKeep: withoutBytes, maxBytes: MOST_ANSWER_BYTES, signal, timeoutMs: options.timeoutMs ?? 60_000, now: now(),
+      })
+    } finally {
+      keep(0)
+    }
+  }
+
+  async function ask(key: string, request: GenerationRequest, signal: AbortSignal): Promise<SubmitOutcome | Trouble> {
     const candidates = request.model ? [request.model] : models.map(({ id }) => id)
     let retired: { detail: string; raw: unknown } | null = null
     for (const model of candidates) {
       for (let insisted = 0; ; insisted++) {
-        const answer = await callJson({
-          fetch, url: `${baseUrl}/v1beta/models/${model}:generateContent`, method: 'POST', body: bodyOf(request, pictures, insisted > 0),
-          key, keyHeader: 'x-goog-api-key', maxBytes: MOST_ANSWER_BYTES, signal, timeoutMs: options.timeoutMs ?? 60_000, now: now(),
-        })
+        const answer = await question(key, model, request, insisted > 0, signal)
+        if (answer.kind === 'refused') return answer
         if (answer.kind === 'lost') return { kind: 'trouble', code: 'transient', detail: answer.detail, sent: answer.sent, raw: null }
         const reading = readAnswer(answer)
-        const raw = withoutBytes(answer.raw)
+        const { raw } = answer
         if (reading.kind === 'picture') return finished(reading, raw)
         if (reading.kind === 'final') return refused(true, providerError(reading.code, reading.detail), raw)
         if (reading.kind === 'trouble') return { ...reading, sent: true, raw }
@@ -107,26 +139,32 @@ export function createGoogle(options: GoogleOptions): Provider {
     return refused(true, providerError('provider_failed', `no model is served any more: ${retired?.detail}`), retired?.raw ?? null)
   }
 
-  /** The end of an attempt that met trouble with every key: again later, or given up after the last of them. */
-  function surface({ code, detail, retryAfterMs = 0, sent, raw }: Trouble, attempt: number, aborted: boolean): Refused {
-    const waitMs = waits.attempts[attempt - 1]
+  /** The end of an attempt that met trouble with every key: again later, or given up (docs/decisions/0013). */
+  function surface(troubles: readonly Trouble[], attempt: number, aborted: boolean): Refused {
+    const everyKey = troubles.length === apiKeys.length
+    const sent = troubles.some((trouble) => trouble.sent)
+    // As long as one key is only in trouble, there is hope, and the account is not to blame.
+    const { code, detail, lasting, retryAfterMs = 0, raw } = troubles.findLast((trouble) => !OF_THE_KEY.includes(trouble.code)) ?? troubles.at(-1) ?? STOPPED
+    const waitMs = everyKey && troubles.every((trouble) => trouble.lasting) ? undefined : waits.attempts[attempt - 1]
     if (waitMs === undefined && !aborted) return refused(sent, { ...providerError(code, detail), final: true }, raw)
-    // A key that is refused now and then is trouble like any other; it is the operator's matter once it stays so.
-    const passing: ProviderErrorCode = code === 'provider_auth' ? 'unavailable' : code
+    // What is said of a key now and then is trouble like any other; it is the operator's matter once it stays so.
+    const passing = !OF_THE_KEY.includes(code) ? code : code === 'no_credits' && !lasting ? 'rate_limited' : 'unavailable'
     return refused(sent, providerError(passing, detail, Math.max((waitMs ?? 0) * scale, retryAfterMs)), raw)
   }
 
   async function readPictures(request: GenerationRequest): Promise<Picture[] | Refused> {
     const pictures: Picture[] = []
-    let size = 0
-    for (const ref of optionsOf(request).images) {
-      const picture = await readImage(ref)
-      if (!picture) return refused(false, { ...providerError('invalid_request', 'a picture of the request is not there any more'), final: true })
-      size += picture.bytes.length
-      if (size > MOST_PICTURE_BYTES) return refused(false, { ...providerError('invalid_request', `the pictures of the request are larger than ${MOST_PICTURE_BYTES} bytes`), final: true })
-      pictures.push(picture)
+    try {
+      for (const ref of optionsOf(request).images) {
+        const picture = await readImage(ref)
+        if (!picture) return refused(false, { ...providerError('invalid_request', 'a picture of the request is not there any more'), final: true })
+        pictures.push(picture)
+        if (sizeOf(pictures) > MOST_PICTURE_BYTES) return refused(false, { ...providerError('invalid_request', `the pictures of the request are larger than ${MOST_PICTURE_BYTES} bytes`), final: true })
+      }
+      return pictures
+    } catch {
+      return refused(false, providerError('transient', 'a picture of the request could not be read from our store'))
     }
-    return pictures
   }
 
   return {
@@ -136,23 +174,21 @@ export function createGoogle(options: GoogleOptions): Provider {
     validate: (request) => validateRequest(request, models),
 
     async submit(request, { signal, attempt = 1 }) {
-      let pictures: Picture[] | Refused
-      try {
-        pictures = await readPictures(request)
-      } catch {
-        return refused(false, providerError('transient', 'a picture of the request could not be read from our store'))
-      }
-      if ('kind' in pictures) return pictures
-      let trouble = null as Trouble | null
-      for (const { key, waitMs } of turns) {
+      /** What each key said last, the latest at the end. */
+      const said = new Map<number, Trouble>()
+      for (const { index, waitMs } of turns()) {
+        if (said.get(index)?.lasting) continue
         if (!(await pause(waitMs, signal))) break
-        const outcome = await ask(key, request, pictures, signal)
+        const outcome = await ask(apiKeys[index]!, request, signal)
+        if (outcome.kind === 'finished') refusedUntil[index] = 0
         if (outcome.kind !== 'trouble') return outcome
+        if (OF_THE_KEY.includes(outcome.code)) refusedUntil[index] = now() + REFUSED_KEY_MS
         // What was sent with one key has been sent.
-        trouble = { ...outcome, sent: outcome.sent || (trouble?.sent ?? false) }
+        const sent = outcome.sent || (said.get(index)?.sent ?? false)
+        said.delete(index)
+        said.set(index, { ...outcome, sent })
       }
-      const stopped: Trouble = { kind: 'trouble', code: 'transient', detail: 'stopped by us before it was sent', sent: false, raw: null }
-      return surface(trouble ?? stopped, attempt, signal.aborted)
+      return surface([...said.values()], attempt, signal.aborted)
     },
 
     async check() {
@@ -166,6 +202,10 @@ function finished({ bytes, mime }: Extract<Reading, { kind: 'picture' }>, raw: u
   const nothing = { providerId: null, previewUrl: null, coverUrl: null, title: null, tags: null, lyrics: null, durationMs: null }
   return { kind: 'finished', results: [{ ...nothing, final: { bytes, mime } }], raw }
 }
+
+const STOPPED: Trouble = { kind: 'trouble', code: 'transient', detail: 'stopped by us before it was sent', sent: false, raw: null }
+
+const sizeOf = (pictures: readonly Picture[]): number => pictures.reduce((sum, { bytes }) => sum + bytes.length, 0)
 
 const refused = (sent: boolean, error: ProviderError, raw: unknown = null): Refused => ({ kind: 'refused', sent, error, raw })
 

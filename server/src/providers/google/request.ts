@@ -1,6 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import type { FieldError } from '../../kernel/errors.ts'
 import type { GenerationRequest } from '../provider.ts'
+import type { SizedBody } from '../provider-fetch.ts'
 import type { GoogleModel } from './models.ts'
 
 /** A picture of ours that the new one is made after. Nothing is ever fetched from outside. */
@@ -48,17 +50,48 @@ export function validateRequest(request: GenerationRequest, models: readonly Goo
 
 const ANSWER_WITH_A_PICTURE = 'Answer with one picture and no text.'
 
-/** The body of `generateContent`. `insist` says it in other words, after an answer without a picture. */
-export function bodyOf(request: GenerationRequest, pictures: readonly Picture[], insist: boolean): unknown {
+/**
+ * The body of `generateContent`, written while it is sent; `pictures` is emptied as it goes, so that nothing stays in
+ * memory while the answer is waited for; then `sent` is called. `insist` says it in other words, after an answer without a picture.
+ */
+export function bodyOf(request: GenerationRequest, pictures: Picture[], insist: boolean, sent: () => void): SizedBody {
   const { aspectRatio, imageSize } = optionsOf(request)
   const style = filled(request.style)
   const parts: unknown[] = [{ text: [filled(request.prompt), style && `Style: ${style}`].filter(Boolean).join('\n') }]
-  for (const { bytes, mime } of pictures) parts.push({ inlineData: { mimeType: mime, data: Buffer.from(bytes).toString('base64') } })
+  for (const { mime } of pictures) parts.push({ inlineData: { mimeType: mime, data: '' } })
   // Apart, so that the text that was asked for stays what it was.
   if (insist) parts.push({ text: ANSWER_WITH_A_PICTURE })
   const imageConfig = { ...(aspectRatio && { aspectRatio }), ...(imageSize && { imageSize }) }
-  return {
+  const json = JSON.stringify({
     contents: [{ role: 'user', parts }],
     generationConfig: { responseModalities: insist ? ['IMAGE'] : ['TEXT', 'IMAGE'], ...(Object.keys(imageConfig).length && { imageConfig }) },
+  })
+  // A quote inside a text is written \", so these places are none of the user's.
+  const frame = json.split(/(?<="data":")(?=")/).map((text) => Buffer.from(text))
+  const byteLength = frame.reduce((sum, { length }) => sum + length, 0) + pictures.reduce((sum, { bytes }) => sum + 4 * Math.ceil(bytes.length / 3), 0)
+  return { byteLength, pieces: between(frame, pictures, sent) }
+}
+
+/** Whole groups of three, so that the pieces of base64 fit together. */
+const PIECE = 3 * 64 * 1024
+
+async function* between(frame: readonly Buffer[], pictures: Picture[], sent: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    for (const text of frame) {
+      yield text
+      const picture = pictures.shift()
+      if (picture) yield* inBase64(picture.bytes)
+    }
+  } finally {
+    sent()
+  }
+}
+
+async function* inBase64({ buffer, byteOffset, length }: Uint8Array): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(buffer, byteOffset, length)
+  for (let at = 0; at < length; at += PIECE) {
+    yield Buffer.from(bytes.toString('base64', at, at + PIECE), 'latin1')
+    // Others have their turn, however fast the connection is.
+    await nextTurn()
   }
 }
