@@ -39,4 +39,22 @@ describe('a worker killed in the middle of a picture', () => {
     expect(await fleet.rows('select * from reprise.ledger_violations')).toEqual([])
     await heir.kill('SIGTERM')
   }, 60_000)
+
+  it('three workers lost one after the other use up none of Google\'s attempts: its trouble is waited out all the same', async () => {
+    const prompt = 'a kettle after three kills [[fault:code-455:4]]'
+    const { id: userId, token } = await fleet.user('of patience', 10)
+    const { body } = await fleet.call('POST', '/api/generations', { token, body: { provider: 'google', kind: 'image', prompt } })
+    // Some come to the place before they are ready: then starting them is what fails.
+    const lost = async () => {
+      const victim = await fleet.startServer('worker', { REPRISE_CRASH_AT: 'before_post:1' }).catch(() => null)
+      for (const end = Date.now() + 15_000; victim?.ended() === null && Date.now() < end; ) await sleep(20)
+    }
+    for (let kill = 0; kill < 3; kill++) await lost()
+    const heir = await fleet.startServer('worker')
+    await fleet.settled([{ id: body.id, prompt, userId, provider: 'suno', results: 1 }], 40_000)
+    const { body: done } = await fleet.call('GET', `/api/generations/${body.id}`, { token })
+    expect(done).toMatchObject({ state: 'complete', receipt: { cost: 1, held: 0, captured: 1, released: 0 } })
+    expect(done.attempts.map(({ state }: any) => state)).toEqual(['unknown', 'unknown', 'unknown', 'rejected', 'finished'])
+    await heir.kill('SIGTERM')
+  }, 90_000)
 })

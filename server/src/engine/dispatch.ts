@@ -11,6 +11,7 @@ import { INCOMING } from './incoming.ts'
 import type { Leases } from './leases.ts'
 import { createLoop } from './loop.ts'
 import { takeSlots } from './rate.ts'
+import { refusals } from './record.ts'
 import type { Evidence, GenerationRecord, StagedResult } from './state.ts'
 import type { Knock, Store } from './store.ts'
 
@@ -99,7 +100,7 @@ export function createDispatcher(deps: Deps) {
       const mine = sending.kind === 'applied' && sending.move.decision.after.generation.state === 'submitting'
       if (!mine || sending.move.decision.after.attempts.at(-1)?.state !== 'sent') return
       await crash('before_post')
-      const answer = await provider.submit(ready.request, { attemptId, attempt: record.attempts.length, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: over.signal })
+      const answer = await provider.submit(ready.request, { attemptId, attempt: refusals(record) + 1, callbackUrl: deps.callbackUrl(provider.descriptor.id, token), signal: over.signal })
       await crash('after_post')
       const evidence = await toEvidence(attemptId, answer, request.kind)
       const outcome = await tell(evidence, { fence })

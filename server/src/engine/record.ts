@@ -6,6 +6,8 @@ export const attemptEnded = (attempt: Attempt): boolean => ATTEMPT_ENDED.include
 export const latestAttempt = (record: GenerationRecord): Attempt | null => record.attempts.at(-1) ?? null
 /** Attempts that may still bring something and can be asked. */
 export const askable = (record: GenerationRecord): Attempt[] => record.attempts.filter((attempt) => attempt.taskId !== null && !attemptEnded(attempt))
+/** What waits and patience with a provider are counted by: an attempt that was lost with its worker says nothing of it. */
+export const refusals = (record: GenerationRecord): number => record.attempts.filter(({ state }) => state === 'rejected').length
 
 /** The results that gate completion and are paid for. */
 export const finals = (record: GenerationRecord): Result[] => record.results.filter((result) => result.role === 'final')

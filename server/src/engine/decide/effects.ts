@@ -1,5 +1,5 @@
 import type { MoveId } from '../moves.ts'
-import { askable, finals, latestAttempt } from '../record.ts'
+import { askable, finals, latestAttempt, refusals } from '../record.ts'
 import { isFinal } from '../state.ts'
 import { askAgain, lateWait, leaveToCallbacks, nextCheck, wakeUp, worthAsking } from './asking.ts'
 import { close, endAttempt, fail, refuse, refuseRest, snapshotError } from './ending.ts'
@@ -26,7 +26,7 @@ export const EFFECTS: Partial<Record<MoveId, (work: Work) => void>> = {
   retry(work) {
     close(work, 'rejected')
     work.record.generation.indeterminateUntil = null
-    const tries = work.record.attempts.length
+    const tries = refusals(work.record)
     const wait = work.evidence.kind === 'refused' ? (work.evidence.error.retryAfterMs ?? 0) : 0
     work.record.generation.dispatchAt = work.now + Math.max(wait, Math.min(30_000, 1_000 * 2 ** Math.min(tries - 1, 5)))
   },
