@@ -134,12 +134,9 @@ describe('a draft', () => {
 
   it('neither ratio nor reference nor style is lost on the way', () => {
     const style = { url: '/s.png', thumbnail: '/s.webp', jobId: 'j', product: 'Tote' }
-    expect(orderOf({ ...filled, ratio: '9:16', reference: { ...photo(), url: '/up/2' }, style }, 'key')).toEqual({
-      key: 'key',
-      body: {
-        productName: 'Tote', category: undefined, description: undefined, productImages: [{ url: '/up/1', name: 'a.jpg', type: 'product' }], referenceImageUrl: '/up/2',
-        selectedCards: [0, 4], unifiedStyling: true, styleSourceImageUrl: '/s.png', sourceJobId: 'j', aspectRatio: '9:16',
-      },
+    expect(orderOf({ ...filled, ratio: '9:16', reference: { ...photo(), url: '/up/2' }, style })).toEqual({
+      productName: 'Tote', category: undefined, description: undefined, productImages: [{ url: '/up/1', name: 'a.jpg', type: 'product' }], referenceImageUrl: '/up/2',
+      selectedCards: [0, 4], unifiedStyling: true, styleSourceImageUrl: '/s.png', sourceJobId: 'j', aspectRatio: '9:16',
     })
   })
 

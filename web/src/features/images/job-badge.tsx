@@ -1,5 +1,5 @@
 import { useI18n, type I18n } from '../../i18n/i18n.tsx'
-import { isCardOpen, lookOf, tallyOf, type JobLook } from './progress.ts'
+import { lookOf, standingOf, tallyOf, type JobLook } from './progress.ts'
 import type { Card, ImageJob } from './images.ts'
 
 const LOOKS: Partial<Record<JobLook, string>> = {
@@ -16,11 +16,12 @@ export function JobBadge(props: { job: ImageJob }) {
 
 /** How far it is, in words. */
 export function tallyText(job: ImageJob, { t }: I18n): string {
-  const { all, done, failed, retrying } = tallyOf(job)
+  const { all, done, failed, retrying, again } = tallyOf(job)
   return [
     t('images.ready', { n: all, done }),
     failed > 0 && t('images.failedCount', { n: failed }),
     retrying > 0 && t('images.retryingCount', { n: retrying }),
+    again > 0 && t('images.againCount', { n: again }),
   ].filter(Boolean).join(' · ')
 }
 
@@ -37,7 +38,7 @@ export function JobBar(props: { job: ImageJob }) {
   return (
     <div className="flex gap-1" aria-hidden="true">
       {props.job.cards.map((card) => (
-        <span key={card.id} className={`h-1.5 flex-1 rounded-full ${PARTS[card.status]} ${isCardOpen(card) ? '' : 'transition-colors'}`} />
+        <span key={card.id} className={`h-1.5 flex-1 rounded-full transition-colors ${PARTS[standingOf(card)]}`} />
       ))}
     </div>
   )

@@ -20,24 +20,55 @@ export const isUnsettled = (job: Pick<ImageJob, 'status' | 'cards'>, now: number
 /** A card and what was made again from it, oldest first. */
 export const lineOf = (card: Card): Card[] => [card, ...(card.again ?? [])]
 
+/** Where a card stands together with what was made again from it: done as soon as there is one good version. */
+export function standingOf(card: Card): Card['status'] {
+  const line = lineOf(card)
+  return (line.find(({ status }) => status === 'completed') ?? line.findLast(isCardOpen) ?? card).status
+}
+
 export interface Tally {
   all: number
   done: number
   failed: number
   retrying: number
+  /** Good versions that were made again. */
+  again: number
 }
 
-/** What became of the job's own cards; what was made again from them counts in its own job. */
+/** What became of the job's cards. A list does not know what was made again: there it counts in its own job. */
 export function tallyOf({ cards, totalCards }: Pick<ImageJob, 'cards' | 'totalCards'>): Tally {
-  const count = (status: Card['status']) => cards.filter((card) => card.status === status).length
-  return { all: Math.max(totalCards, cards.length), done: count('completed'), failed: count('failed'), retrying: count('retrying') }
+  const count = (status: Card['status']) => cards.filter((card) => standingOf(card) === status).length
+  const again = cards.flatMap((card) => card.again ?? []).filter(({ status }) => status === 'completed').length
+  return { all: Math.max(totalCards, cards.length), done: count('completed'), failed: count('failed'), retrying: count('retrying'), again }
 }
 
 export type JobLook = 'pending' | 'processing' | 'completed' | 'partly' | 'failed'
 
 export function lookOf(job: Pick<ImageJob, 'status' | 'cards' | 'totalCards'>): JobLook {
-  if (job.status !== 'completed') return job.status
-  return tallyOf(job).failed > 0 ? 'partly' : 'completed'
+  const { all, done, failed } = tallyOf(job)
+  if (job.status === 'pending' || job.status === 'processing') return job.status
+  if (job.cards.some((card) => isCardOpen({ status: standingOf(card) }))) return 'processing'
+  if (job.status === 'failed' && done === 0) return 'failed'
+  return done < all && (job.status === 'failed' || failed > 0) ? 'partly' : 'completed'
+}
+
+export interface VersionNews {
+  key: 'images.begun' | 'images.versionReady' | 'images.versionFailed'
+  /** Of the card. */
+  type: string
+}
+
+/** What has become of the versions that are made again, since `before`. */
+export function newsOf(before: Pick<ImageJob, 'cards'>, now: Pick<ImageJob, 'cards'>): VersionNews[] {
+  const known = new Map(before.cards.flatMap(lineOf).map((card) => [card.id, card]))
+  return now.cards.flatMap(({ type, again = [] }) =>
+    again.flatMap((version): VersionNews[] => {
+      const was = known.get(version.id)
+      if (isCardOpen(version)) return was ? [] : [{ key: 'images.begun', type }]
+      if (was && !isCardOpen(was)) return []
+      return [{ key: version.status === 'completed' ? 'images.versionReady' : 'images.versionFailed', type }]
+    }),
+  )
 }
 
 export interface Shape {
