@@ -104,13 +104,13 @@ async function sweep({ db, servers }: House) {
   await db.query(`update reprise.generations set next_at = now() + interval '1 hour', lease_owner = null, lease_until = null where next_at <= now()`)
   const idle = await time(claim)
 
-  const stale = createStaleJobs({ db, linkBase: '', logger: createLogger({ level: 'fatal' }) })
+  const stale = createStaleJobs({ db, logger: createLogger({ level: 'fatal' }) })
   const sweeps = await time(() => stale.run())
   await db.query(
     `update public.generation_jobs set started_at = case when random() < 0.5 then now() - interval '1 day' end, created_at = now() - interval '1 day'
      where id in (select id from public.generation_jobs where status = 'processing' order by id limit ${STUCK})`)
   const from = performance.now()
-  const { closed } = await stale.run()
+  const { length: closed } = (await stale.run()).jobs
   const closing = performance.now() - from
   if (closed !== STUCK) throw new Error(`the sweep closed ${closed} of ${STUCK} stuck jobs`)
 

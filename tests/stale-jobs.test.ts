@@ -72,7 +72,7 @@ describe('stuck jobs of our own tables', { timeout: 90_000 }, () => {
     expect((await query(`select status from generation_jobs where id = $1`, [live])).rows).toEqual([{ status: 'processing' }])
     expect((await query('select * from reprise.ledger_violations')).rows).toEqual([])
 
-    expect((await sweep()).body).toMatchObject({ checked: 1, closed: 0, tokensRefunded: 0 })
+    expect((await sweep()).body).toMatchObject({ checked: 0, closed: 0, tokensRefunded: 0 })
     expect(JSON.parse((await cli(['--apply', '--json'], env)).out)).toMatchObject({ closed: 0, tokensRefunded: 0, jobs: [] })
     console.log(`72 stuck jobs closed by ${reports.map(({ closed }) => closed).join(' + ')}, ${total(jobs)} tokens back to ${users.length} users`)
 
@@ -102,6 +102,67 @@ describe('stuck jobs of our own tables', { timeout: 90_000 }, () => {
     expect(await balance(user!.id)).toBe(before + 13)
   })
 
+  it('cards that were left open by whoever ended their job are ended and refunded once; the job stays as it was ended', async () => {
+    const user = await reprise.user('of a crash handler')
+    const before = await balance(user.id)
+    const job = async (status: string, ended: string, cards: string[], generation: string | null = null) => {
+      const id = (await query(`insert into generation_jobs (user_id, product_name, status, total_cards, tokens_cost, error_message, created_at, completed_at)
+        values ($1, 'Lamp', $2, $3, $3 * 2 + 1, 'it crashed', now() - interval '1 hour', now() - $4::interval) returning id`, [user.id, status, cards.length, ended])).rows[0]!.id as string
+      await query(`insert into generation_tasks (job_id, card_index, card_type, status, generation_id) select $1, i - 1, 'cover', s, case when i = 1 then $3::uuid end from unnest($2::text[]) with ordinality c (s, i)`, [id, cards, generation])
+      return id
+    }
+    const { generation_id: live } = await accept(reprise.database.db, { userId: user.id, account: await newAccount(reprise.database.db), results: 1, perItem: 0, deadlineSec: 1_200 })
+    const left = await job('failed', '50 minutes', ['pending', 'processing', 'completed', 'failed'])
+    const part = await job('completed', '50 minutes', ['completed', 'retrying'])
+    const held = await job('failed', '50 minutes', ['processing', 'pending'], live)
+    const fresh = await job('failed', '9 minutes', ['pending'])
+    // 9 tokens on 4 cards and 5 on 2: the first card has the odd one.
+    expect((await sweep()).body).toMatchObject({ checked: 2, closed: 2, completed: 1, failed: 1, tokensRefunded: 3 + 2 + 2, errors: [] })
+    expect((await sweep()).body).toMatchObject({ checked: 0, closed: 0, tokensRefunded: 0 })
+    expect(await balance(user.id)).toBe(before + 7)
+    const shown = async (id: string) => (await query(
+      `select status, completed_cards as kept, error_message as said, array(select t.status from generation_tasks t where t.job_id = j.id order by card_index) as cards from generation_jobs j where id = $1`, [id])).rows[0]
+    expect(await shown(left)).toEqual({ status: 'failed', kept: 1, said: 'it crashed', cards: ['failed', 'failed', 'completed', 'failed'] })
+    expect(await shown(part)).toEqual({ status: 'completed', kept: 1, said: 'it crashed', cards: ['completed', 'failed'] })
+    expect((await shown(held)).cards).toEqual(['processing', 'pending'])
+    expect((await shown(fresh)).cards).toEqual(['pending'])
+    const { rows: told } = await query(`select key, link from notifications where user_id = $1 and key like 'job-ended:%'`, [user.id])
+    expect(told.map(({ key, link }) => `${key} ${link}`).sort()).toEqual([left, part].map((id) => `job-ended:${id} /images/${id}`).sort())
+    await query('delete from generation_jobs where user_id = $1', [user.id])
+  })
+
+  it('a job whose cards are all finished is closed without a word of failure', async () => {
+    const id = (await query(`insert into generation_jobs (user_id, product_name, total_cards, tokens_cost, created_at) values ($1, 'Lamp', 1, 2, now() - interval '11 minutes') returning id`, [users[1]!.id])).rows[0]!.id
+    await query(`insert into generation_tasks (job_id, card_index, card_type, status) values ($1, 0, 'cover', 'completed')`, [id])
+    expect((await sweep()).body).toMatchObject({ closed: 1, completed: 1, tokensRefunded: 0 })
+    expect((await query('select status, error_message from generation_jobs where id = $1', [id])).rows).toEqual([{ status: 'completed', error_message: null }])
+    expect((await query(`select kind, link from notifications where key = 'job-ended:' || $1`, [id])).rows).toEqual([{ kind: 'done', link: `/images/${id}` }])
+  })
+
+  it('a card that was cancelled and may still arrive is the engine’s until its deadline', async () => {
+    const { generation_id: generation } = await accept(reprise.database.db, { userId: users[1]!.id, account: await newAccount(reprise.database.db), results: 1, perItem: 0, deadlineSec: 1_200 })
+    const id = (await query(`insert into generation_jobs (user_id, status, total_cards, started_at) values ($1, 'processing', 1, now() - interval '1 hour') returning id`, [users[1]!.id])).rows[0]!.id
+    await query(`insert into generation_tasks (job_id, card_index, card_type, status, generation_id) values ($1, 0, 'cover', 'processing', $2)`, [id, generation])
+    await query(`update reprise.generations set state = 'cancelled', finished_at = now() where id = $1`, [generation])
+    expect((await sweep()).body).toMatchObject({ checked: 0, closed: 0 })
+    await query('delete from generation_jobs where id = $1', [id])
+  })
+
+  it('who is starting a job and who sweeps it never wait for each other in a circle', async () => {
+    const id = (await query(`insert into generation_jobs (user_id, total_cards, tokens_cost, created_at) values ($1, 1, 2, now() - interval '11 minutes') returning id`, [users[1]!.id])).rows[0]!.id
+    await query(`insert into generation_tasks (job_id, card_index, card_type) values ($1, 0, 'cover')`, [id])
+    let swept: ReturnType<typeof sweep>
+    // As starting and following do: the wallet, then the job.
+    await reprise.database.db.transaction(async (tx) => {
+      await tx.query('select from reprise.wallets where user_id = $1 for update', [users[1]!.id])
+      swept ??= sweep()
+      const waits = `select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+      while ((await query(waits)).rows[0]!.n === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+      expect((await tx.query(`select from generation_jobs where id = $1 and status = 'pending' for update nowait`, [id])).rowCount).toBe(1)
+    })
+    expect((await swept!).body).toMatchObject({ closed: 1, tokensRefunded: 2, errors: [] })
+  })
+
   it('a job that somebody writes at this moment waits for the next sweep', async () => {
     const id = (await query(`insert into generation_jobs (user_id, total_cards, tokens_cost, created_at) values ($1, 1, 2, now() - interval '11 minutes') returning id`, [users[1]!.id])).rows[0]!.id
     await query(`insert into generation_tasks (job_id, card_index, card_type) values ($1, 0, 'cover')`, [id])
@@ -126,6 +187,8 @@ describe('stuck jobs of our own tables', { timeout: 90_000 }, () => {
     const { rows } = await query('select id, status from ai_generations where id = any ($1)', [[failed, kept, young, ours]])
     expect(Object.fromEntries(rows.map(({ id, status }) => [id, status]))).toEqual({ [failed]: 'failed', [kept]: 'completed', [young]: 'processing', [ours!]: 'processing' })
     expect(await balance(user!.id)).toBe(before + 7)
+    const { rows: told } = await query(`select key, kind from notifications where key = any ($1)`, [[failed, kept, young, ours].map((id) => `job-ended:${id}`)])
+    expect(Object.fromEntries(told.map(({ key, kind }) => [key, kind]))).toEqual({ [`job-ended:${failed}`]: 'failed', [`job-ended:${kept}`]: 'done' })
   })
 
   it('an attempt to archive that has lost its place in the queue gets it back, or ends', async () => {
@@ -146,15 +209,16 @@ describe('stuck jobs of our own tables', { timeout: 90_000 }, () => {
     const user = users[3]!.id
     const { generation_id: one } = await accept(reprise.database.db, { userId: user, account: await newAccount(reprise.database.db), results: 1, perItem: 0, deadlineSec: 1_200 })
     const held = `with made as (
-        insert into reprise.generations select (jsonb_populate_record(g, jsonb_build_object('id', gen_random_uuid()))).* from reprise.generations g, generate_series(1, 1010) where g.id = $1 returning id
+        insert into reprise.generations select (jsonb_populate_record(g, jsonb_build_object('id', gen_random_uuid()))).* from reprise.generations g, generate_series(1, 3000) where g.id = $1 returning id
       ), jobs as (insert into generation_jobs (id, user_id, status, total_cards, started_at) select id, $2, 'processing', 1, now() - interval '2 hours' from made returning id)
       insert into generation_tasks (job_id, card_index, card_type, status, generation_id) select id, 0, 'cover', 'processing', id from jobs`
     await query(held, [one, user])
     await query(`insert into generation_jobs (user_id, total_cards, tokens_cost, created_at) select $1, 1, 1, now() - interval '1 hour' + n * interval '1.1 seconds' from generate_series(1, 30) n`, [user])
     const before = await balance(user)
-    expect((await sweep()).body).toMatchObject({ closed: 30, tokensRefunded: 30, errors: [] })
+    // Whoever is held is not even looked at.
+    expect((await sweep()).body).toMatchObject({ checked: 30, closed: 30, tokensRefunded: 30, errors: [] })
     expect(await balance(user)).toBe(before + 30)
-    expect((await query(`select count(*) as n from generation_jobs where user_id = $1 and status = 'processing'`, [user])).rows).toEqual([{ n: 1010 }])
+    expect((await query(`select count(*) as n from generation_jobs where user_id = $1 and status = 'processing'`, [user])).rows).toEqual([{ n: 3000 }])
     await query(`delete from generation_jobs where user_id = $1 and status = 'processing'`, [user])
   })
 
@@ -163,6 +227,8 @@ describe('stuck jobs of our own tables', { timeout: 90_000 }, () => {
     await reprise.wired.maintenance.start()
     try {
       expect((await query(`select cron from reprise_boss.schedule where name = 'stale-jobs'`)).rows).toEqual([{ cron: '*/5 * * * *' }])
+      // A long sweep is not begun again beside itself.
+      expect((await query(`select expire_seconds >= 900 as long from reprise_boss.queue where name = 'stale-jobs'`)).rows).toEqual([{ long: true }])
       await query(`insert into reprise_boss.job (name) values ('stale-jobs')`) // its time has come
       const over = Date.now() + 20_000
       while ((await query('select status from generation_jobs where id = $1', [id])).rows[0]!.status === 'pending' && Date.now() < over) await new Promise((resolve) => setTimeout(resolve, 50))

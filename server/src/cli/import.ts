@@ -1,5 +1,3 @@
-import { access, constants, rename, writeFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CommandRefused } from '../kernel/command-refused.ts'
 import { createDatabase, type Queryable } from '../database/pool.ts'
@@ -12,6 +10,7 @@ import type { Source } from '../features/import/source.ts'
 import { sleep } from '../kernel/clock.ts'
 import { createLogger } from '../kernel/logger.ts'
 import { createProgress, type Progress } from './progress.ts'
+import { reportWriter } from './report-file.ts'
 
 export const IMPORT_HELP = `reprise import: archives the tracks that a team has already, the most urgent first
 
@@ -73,8 +72,7 @@ export async function importCommand(args: string[], context: ImportContext): Pro
     return 0
   }
   const map = parseMap(given.map ?? [])
-  const reportFile = given.report === undefined ? null : resolve(given.report)
-  if (reportFile) await access(dirname(reportFile), constants.W_OK).catch(() => Promise.reject(new CommandRefused(`--report ${given.report}: its folder cannot be written.`)))
+  const writeReport = await reportWriter(given.report)
 
   const startedAt = new Date()
   const worker = given.work && !given['dry-run'] ? await startWorker(env) : null
@@ -108,7 +106,7 @@ export async function importCommand(args: string[], context: ImportContext): Pro
       const outcome = given['dry-run'] ? null : await importing.outcome()
       const troubles = outcome ? await importing.troubles(MOST_TROUBLES) : []
       const report = makeReport({ source, tally, plan, outcome, troubles, startedAt, endedAt: new Date(), finished })
-      if (reportFile) await writeWhole(reportFile, `${JSON.stringify(report, null, 2)}\n`)
+      await writeReport(report)
       const { rows: [time] } = await queryable.query<{ now: Date }>('select reprise.now() as now')
       stdout.write(`${printReport(report, time!.now.getTime())}\n`)
       if (signal.aborted) return 130
@@ -174,9 +172,4 @@ async function wait(importing: ReturnType<typeof createImport>, patienceMs: numb
 async function startWorker(env: Record<string, string | undefined>): Promise<{ stop(): Promise<void> }> {
   const { start } = await import('../start.ts')
   return start({ LOG_LEVEL: 'error', ...env }, 'worker')
-}
-
-async function writeWhole(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text)
-  await rename(`${file}.new`, file)
 }

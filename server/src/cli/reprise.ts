@@ -77,7 +77,7 @@ async function run(): Promise<number> {
     }
     case 'repair-stuck': {
       const { repairCommand } = await import('./repair-stuck.ts')
-      return repairCommand(rest, { config: config(), databaseUrl, env: process.env, stdout: process.stdout, stderr: process.stderr })
+      return repairCommand(rest, { databaseUrl, env: process.env, stdout: process.stdout, stderr: process.stderr })
     }
     case 'db-url':
       console.log(databaseUrl())

@@ -2,9 +2,11 @@ import pg from 'pg'
 import { connectForeign } from '../../database/foreign.ts'
 import { CommandRefused } from '../../kernel/command-refused.ts'
 
-const STALE_MINUTES = 10
 const OPEN_JOB = `('pending', 'processing')`
+const ENDED_JOB = `('completed', 'failed')`
 const OPEN_CARD = `('pending', 'processing', 'retrying')`
+const LONG_AGO = `now() - interval '10 minutes'`
+const LIMIT = `set local statement_timeout = '60s';`
 
 export interface RefundStatement {
   /** With $user, $amount, $reason, and $job if it wants. */
@@ -14,7 +16,7 @@ export interface RefundStatement {
 export interface PlannedRepair {
   jobId: string
   userId: string
-  /** What the job gets. */
+  /** What the job gets; one that had ended and left cards behind keeps its own. */
   status: 'completed' | 'failed'
   cards: number
   kept: number
@@ -26,15 +28,23 @@ export interface PlannedRepair {
   sql: string
 }
 
-/** `closed`: it had been repaired before, so nothing was refunded. `ended`: somebody else has closed it. `changed`: it is not as it was planned, and left alone. */
-export type RepairOutcome = 'repaired' | 'closed' | 'ended' | 'changed'
+/**
+ * `closed`: it had been repaired before, so nothing was refunded. `alive`: somebody has closed it or taken it up again.
+ * `changed`: it is not as it was planned, and left alone. `busy`: somebody writes it at this moment, so it was left alone.
+ */
+export type RepairOutcome = 'repaired' | 'closed' | 'alive' | 'changed' | 'busy'
 
-/** Seed 004's tables in a database that is not ours: nothing of Reprise is there, and nothing but its jobs is touched. */
+/**
+ * Seed 004's tables in a database that is not ours: nothing of Reprise is there, and nothing but its jobs is touched.
+ * Whatever is said to it is one message and one transaction, so that a pooler in between may give each to another session;
+ * the time zone stays theirs, as columns without one were filled by it.
+ */
 export interface ForeignDatabase {
   /** Where, without user and password. */
   name: string
   /** Creates the table that makes every repair one for ever. */
   preparation: string
+  /** Reads only. Without `refund` a job whose tokens belong to somebody has SQL that refuses to close it. */
   plan(refund: RefundStatement | null): Promise<PlannedRepair[]>
   prepare(): Promise<void>
   repair(planned: PlannedRepair): Promise<RepairOutcome>
@@ -46,16 +56,18 @@ export async function openForeignDatabase({ url, schema }: { url: string; schema
   const { client, name, refusalOf } = await connectForeign(url, { option: '--database', command: 'reprise repair-stuck' })
   const told = (error: unknown) => Promise.reject(refusalOf(error, { '42501': `${name}: this user may not do that (${(error as Error).message}).` }))
   try {
-    await client.query(`set timezone = 'UTC'; set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s'`)
     const jobs = await columnsOf('generation_jobs', ['id', 'user_id', 'status', 'created_at', 'tokens_cost'])
     const cards = await columnsOf('generation_tasks', ['id', 'job_id', 'status'])
     const at = (table: string) => `${pg.escapeIdentifier(schema)}.${table}`
     const repairs = at('reprise_repairs')
     const preparation = [
-      `create table if not exists ${repairs} (job_id text primary key, user_id text not null, amount bigint not null, refunded boolean not null, repaired_at timestamptz not null default now());`,
+      `create table if not exists ${repairs} (job_id text primary key, user_id text not null, amount bigint not null, repaired_at timestamptz not null default now());`,
       `alter table ${repairs} enable row level security;`,
       '',
     ].join('\n')
+    const since = jobs.has('started_at') ? 'coalesce(j.started_at, j.created_at)' : 'j.created_at'
+    const isStuck = `j.status::text in ${OPEN_JOB} and ${since} < ${LONG_AGO}`
+    const hadEnded = `j.status::text in ${ENDED_JOB} and ${jobs.has('completed_at') ? `greatest(${since}, j.completed_at)` : since} < ${LONG_AGO}`
 
     return {
       name,
@@ -63,80 +75,94 @@ export async function openForeignDatabase({ url, schema }: { url: string; schema
 
       async plan(refund) {
         const order = cards.has('card_index') ? 't.card_index, t.id' : 't.id'
-        const since = jobs.has('started_at') ? 'coalesce(j.started_at, j.created_at)' : 'j.created_at'
-        const { rows } = await client.query<PlanRow>(
-          `select j.id::text as id, j.user_id::text as "userId", j.tokens_cost::text as cost, ${jobs.has('total_cards') ? 'coalesce(j.total_cards, 0)' : '0'}::int as total,
-             ${jobs.has('started_at') ? 'j.started_at is null' : 'true'} as "neverStarted",
-             coalesce((select json_agg(json_build_object('id', t.id::text, 'status', t.status::text) order by ${order}) from ${at('generation_tasks')} t where t.job_id = j.id), '[]') as cards
-           from ${at('generation_jobs')} j where j.status::text in ${OPEN_JOB} and ${since} < now() - $1 * interval '1 minute' order by ${since}, j.id`, [STALE_MINUTES]).catch(told)
+        const isOf = cards.get('job_id') === jobs.get('id') ? (card: string, job: string) => `${card} = ${job}` : (card: string, job: string) => `${card}::text = ${job}::text`
+        const rows = await message<PlanRow>(
+          `set transaction read only;
+           with stuck as (
+             select j.* from ${at('generation_jobs')} j where ${isStuck}
+             union all
+             select j.* from ${at('generation_jobs')} j join (select distinct t.job_id from ${at('generation_tasks')} t where t.status::text in ${OPEN_CARD}) o on ${isOf('o.job_id', 'j.id')}
+             where ${hadEnded}
+           )
+           select j.id::text as id, j.user_id::text as "userId", j.status::text as status, j.tokens_cost::text as cost,
+             ${jobs.has('total_cards') ? 'coalesce(j.total_cards, 0)' : '0'}::int as total, ${jobs.has('started_at') ? 'j.started_at is null' : 'true'} as "neverStarted",
+             coalesce(json_agg(json_build_object('id', t.id::text, 'status', t.status::text) order by ${order}) filter (where t.id is not null), '[]') as cards
+           from stuck j left join ${at('generation_tasks')} t on ${isOf('t.job_id', 'j.id')}
+           group by 1, 2, 3, 4, 5, 6, ${since} order by ${since}, 1`).catch(told)
         return rows.map((row) => planOf(row, refund))
       },
 
       async prepare() {
-        await client.query(preparation).catch(told)
+        await message(preparation).catch(told)
       },
 
       async repair({ sql }) {
-        await client.query(sql)
-        const { rows: [row] } = await client.query<{ outcome: RepairOutcome }>(`select current_setting('reprise.repair') as outcome`)
-        return row!.outcome
+        const rows = await message<{ outcome: RepairOutcome }>(`${sql} select current_setting('reprise.repair') as outcome`)
+          .catch((error: unknown) => BUSY.has((error as { code?: string }).code ?? '') ? [{ outcome: 'busy' as const }] : Promise.reject(error))
+        return rows[0]!.outcome
       },
 
       close: () => client.end(),
     }
 
-    /** The columns of a table of the seed; those without which nothing can be told are insisted on. */
-    async function columnsOf(table: string, needed: string[]): Promise<Set<string>> {
-      const { rows } = await client.query<{ column: string; mark: string | null }>(
-        `select a.attname as column, obj_description(c.oid) as mark
+    /** Several statements in one transaction; the rows of the last one. */
+    async function message<Row>(sql: string): Promise<Row[]> {
+      const results = await client.query(`${LIMIT} ${sql}`) as unknown as pg.QueryResult[]
+      return results.at(-1)!.rows as Row[]
+    }
+
+    /** The columns of a table of the seed and their types; those without which nothing can be told are insisted on. */
+    async function columnsOf(table: string, needed: string[]): Promise<Map<string, string>> {
+      const rows = await message<{ column: string; type: string; mark: string | null }>(
+        `select a.attname as column, a.atttypid::regtype::text as type, obj_description(c.oid) as mark
          from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-         where n.nspname = $1 and c.relname = $2`, [schema, table])
+         where n.nspname = ${pg.escapeLiteral(schema)} and c.relname = ${pg.escapeLiteral(table)}`)
       if (rows.length === 0) throw new CommandRefused(`There is no table ${schema}.${table} in ${name}.`)
-      if (rows[0]!.mark === 'reprise') throw new CommandRefused(`${schema}.${table} in ${name} is Reprise's own: leave --database out.`)
-      const columns = new Set(rows.map(({ column }) => column))
+      if (rows[0]!.mark?.startsWith('reprise')) throw new CommandRefused(`${schema}.${table} in ${name} is Reprise's own: leave --database out.`)
+      const columns = new Map(rows.map(({ column, type }) => [column, type]))
       const missing = needed.filter((column) => !columns.has(column))
       if (missing.length) throw new CommandRefused(`${schema}.${table} in ${name} has no ${missing.join(', ')}: it is not a table as seed 004 has it.`)
       return columns
     }
 
-    function planOf({ id, userId, cost, total, neverStarted, cards: rows }: PlanRow, refund: RefundStatement | null): PlannedRepair {
+    function planOf(row: PlanRow, refund: RefundStatement | null): PlannedRepair {
+      const { id, userId, cost, total, neverStarted, cards: rows } = row
+      if (cost !== null && !/^\d+(\.0*)?$/.test(cost)) throw new CommandRefused(`The tokens_cost of job ${id} in ${name} is ${cost}: only whole tokens can be given back.`)
       const all = Math.max(rows.length, total, 1)
       const isOpen = (status: string) => ['pending', 'processing', 'retrying'].includes(status)
       const kept = rows.filter(({ status }) => status === 'completed').length
-      const open = rows.filter(({ status }) => isOpen(status))
       const places = Array.from({ length: all }, (_, place) => place).filter((place) => !rows[place] || isOpen(rows[place].status))
-      const amount = Number(places.reduce((sum, place) => sum + cardShare(BigInt(cost ?? 0), all, place), 0n))
-      const status = kept > 0 ? 'completed' : 'failed'
+      const amount = Number(places.reduce((sum, place) => sum + cardShare(BigInt(cost?.split('.')[0] ?? 0), all, place), 0n))
+      const had = row.status === 'completed' || row.status === 'failed' ? row.status : null
+      const status = had ?? (kept > 0 ? 'completed' : 'failed')
       const planned = { jobId: id, userId, status, cards: all, kept, unfinished: places.length, refund: amount, neverStarted } as const
-      return { ...planned, sql: statement(planned, open.map((card) => card.id).sort(), refund) }
+      return { ...planned, sql: statement(planned, had !== null, rows, rows.filter((card) => isOpen(card.status)), refund) }
     }
 
-    function statement({ jobId, userId, status, cards: all, kept, unfinished, refund: amount }: Omit<PlannedRepair, 'sql'>, open: string[], refund: RefundStatement | null): string {
+    function statement({ jobId, userId, status, cards: all, kept, unfinished, refund: amount }: Omit<PlannedRepair, 'sql'>, had: boolean, rows: Card[], open: Card[], refund: RefundStatement | null): string {
       const text = (value: string) => pg.escapeLiteral(value)
       const job = text(jobId)
-      const tell = (outcome: RepairOutcome) => `perform set_config('reprise.repair', '${outcome}', false);`
-      const set = (columns: Set<string>, values: Record<string, string>) => Object.entries(values).filter(([column]) => columns.has(column)).map(([column, value]) => `${column} = ${value}`).join(', ')
-      const paid = refund !== null && amount > 0
+      const tell = (outcome: RepairOutcome) => `perform set_config('reprise.repair', '${outcome}', true);`
+      const set = (columns: Map<string, string>, values: Record<string, string>) => Object.entries(values).filter(([column]) => columns.has(column)).map(([column, value]) => `${column} = ${value}`).join(', ')
+      const note = kept < all ? text(`${all - kept} of ${all} cards failed: nobody worked on them any more`) : 'null'
       const lines = [
         `-- job ${jobId.replaceAll(/\s+/g, ' ')}: ${kept} of ${all} cards are finished, ${unfinished} are not: ${amount} tokens back`,
-        `declare n bigint; begin`,
-        `  perform from ${at('generation_jobs')} where id = ${job} and status::text in ${OPEN_JOB} for update;`,
-        `  if not found then ${tell('ended')} return; end if;`,
-        `  perform from ${at('generation_tasks')} where job_id = ${job} for update;`,
-        `  if array(select id::text from ${at('generation_tasks')} where job_id = ${job} and status::text in ${OPEN_CARD} order by id::text collate "C") <> array[${open.map(text).join(', ')}]::text[]`,
-        `    or (select count(*) from ${at('generation_tasks')} where job_id = ${job} and status::text = 'completed') <> ${kept} then ${tell('changed')} return; end if; -- make a new plan`,
-        `  insert into ${repairs} (job_id, user_id, amount, refunded) values (${job}, ${text(userId)}, ${amount}, ${paid}) on conflict do nothing;`,
+        `declare n bigint; answer text; begin`,
+        `  set local lock_timeout = '3s';`,
+        `  perform from ${at('generation_jobs')} j where j.id = ${job} and ${had ? hadEnded : isStuck} for update;`,
+        `  if not found then ${tell('alive')} return; end if;`,
+        `  if array(select c.card from (select t.id::text || ' ' || t.status::text as card from ${at('generation_tasks')} t where t.job_id = ${job} for update) c order by c.card collate "C")`,
+        `    <> array[${rows.map((card) => `${card.id} ${card.status}`).sort().map(text).join(', ')}]::text[] then ${tell('changed')} return; end if; -- make a new plan`,
+        `  insert into ${repairs} (job_id, user_id, amount) values (${job}, ${text(userId)}, ${amount}) on conflict do nothing;`,
         `  if not found then ${tell('closed')} else ${tell('repaired')}`,
-        ...(paid
-          ? [
-              `    execute ${text(filled(refund.text, { user: text(userId), amount: String(amount), job, reason: text(`refund: cards of job ${jobId} that were not made`) }))};`,
-              `    get diagnostics n = row_count;`,
-              `    if n = 0 then raise exception 'the refund reached nobody'; end if;`,
-            ]
-          : amount > 0 ? [`    -- ${amount} tokens belong to this user: nothing here gives them back, see --refund`] : []),
+        ...(amount > 0 ? refundOf(refund, { user: text(userId), amount: String(amount), job, reason: text(`refund: cards of job ${jobId} that were not made`) }) : []),
         `  end if;`,
-        `  update ${at('generation_tasks')} set ${set(cards, { status: `'failed'`, last_error: `'Nobody worked on it any more'`, completed_at: 'now()', updated_at: 'now()' })} where job_id = ${job} and status::text in ${OPEN_CARD};`,
-        `  update ${at('generation_jobs')} set ${set(jobs, { status: `'${status}'`, completed_cards: String(kept), error_message: text(`${all - kept} of ${all} cards failed: nobody worked on them any more`), completed_at: 'now()', updated_at: 'now()' })} where id = ${job};`,
+        ...(open.length
+          ? [`  update ${at('generation_tasks')} set ${set(cards, { status: `'failed'`, last_error: `coalesce(last_error, 'Nobody worked on it any more')`, completed_at: 'now()', updated_at: 'now()' })} where id in (${open.map(({ id }) => text(id)).join(', ')});`]
+          : []),
+        `  update ${at('generation_jobs')} set ${set(jobs, {
+          status: `'${status}'`, completed_cards: String(kept), error_message: had ? `coalesce(error_message, ${note})` : note, completed_at: had ? 'coalesce(completed_at, now())' : 'now()', updated_at: 'now()',
+        })} where id = ${job};`,
         `end`,
       ]
       const [title, ...body] = lines
@@ -150,13 +176,22 @@ export async function openForeignDatabase({ url, schema }: { url: string; schema
   }
 }
 
+/** A lock that was not to be had, or a deadlock that took us out: nothing was written. */
+const BUSY = new Set(['55P03', '40P01'])
+
+interface Card {
+  id: string
+  status: string
+}
+
 interface PlanRow {
   id: string
   userId: string
+  status: string
   cost: string | null
   total: number
   neverStarted: boolean
-  cards: { id: string; status: string }[]
+  cards: Card[]
 }
 
 /** A card's part of what its job cost, in whole tokens: all parts together are the cost. As reprise.card_share. */
@@ -173,4 +208,13 @@ export function checkRefundStatement(text: string): RefundStatement {
   return { text: text.trim().replace(/;+$/, '') }
 }
 
-const filled = (text: string, values: Record<string, string>): string => text.replaceAll(PLACES, (_, name: string) => values[name]!)
+/** A refund that changes no row, or whose function answers nothing or false, was none: the job stays open. */
+function refundOf(refund: RefundStatement | null, values: Record<'user' | 'amount' | 'job' | 'reason', string>): string[] {
+  if (!refund) return [`    raise exception '% tokens belong to %: plan again with --refund', ${values.amount}, ${values.user};`]
+  const answers = /^(select|with|values)\b|\breturning\b/i.test(refund.text)
+  return [
+    `    execute ${pg.escapeLiteral(refund.text.replaceAll(PLACES, (_, name: keyof typeof values) => values[name]))}${answers ? ' into answer' : ''};`,
+    `    get diagnostics n = row_count;`,
+    `    if n = 0${answers ? ` or answer is null or answer in ('f', 'false')` : ''} then raise exception 'the refund reached nobody'; end if;`,
+  ]
+}

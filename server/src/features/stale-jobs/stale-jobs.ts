@@ -6,7 +6,7 @@ export interface ClosedJob {
   table: 'generation_jobs' | 'ai_generations' | 'track_archiving_jobs'
   jobId: string
   userId: string
-  /** `completed` when something of it was finished: that is kept. */
+  /** `completed` when something of it was finished: that is kept. One that had ended before keeps its status. */
   status: string
   kept: number
   unfinished: number
@@ -17,22 +17,19 @@ export interface ClosedJob {
 }
 
 export interface StaleJobsReport {
-  /** Open jobs that are old enough; those that somebody works on are left alone. */
+  /** Jobs that are old enough and that neither the engine nor the archive holds; one that somebody writes just now is left alone. */
   checked: number
-  closed: number
-  completed: number
-  failed: number
-  tokensRefunded: number
   jobs: ClosedJob[]
   errors: { table: string; jobId: string; error: string }[]
 }
 
-interface Deps {
-  db: Database
-  /** With which links in notices begin. */
-  linkBase: string
-  logger: Logger
-}
+export const totalsOf = (jobs: ClosedJob[]) => ({
+  closed: jobs.length,
+  completed: jobs.filter(({ status }) => status === 'completed').length,
+  failed: jobs.filter(({ status }) => status === 'failed').length,
+  neverStarted: jobs.filter(({ neverStarted }) => neverStarted).length,
+  tokensRefunded: jobs.reduce((sum, { refunded }) => sum + refunded, 0),
+})
 
 const STALE_MINUTES = 10
 const AT_ONCE = 500
@@ -41,52 +38,46 @@ const AT_ONCE = 500
  * Closes jobs that nobody works on any more: what is finished is kept, the rest given back, the user told. Whoever asks,
  * and however many at once, each job is closed and refunded once: reprise.close_stale_job decides it in a transaction.
  */
-export function createStaleJobs({ db, linkBase, logger }: Deps) {
+export function createStaleJobs({ db, logger }: { db: Database; logger: Logger }) {
   /** `plan` decides the same and writes nothing. One job that cannot be closed does not hold back the others. */
   async function run(mode: 'apply' | 'plan' = 'apply'): Promise<StaleJobsReport> {
-    const report: StaleJobsReport = { checked: 0, closed: 0, completed: 0, failed: 0, tokensRefunded: 0, jobs: [], errors: [] }
-    for (let after: OpenJob | null = null; ; ) {
-      const open: OpenJob[] = await candidates(after)
-      for (const { table, id, user_id, never_started } of open) {
-        report.checked++
+    const report: StaleJobsReport = { checked: 0, jobs: [], errors: [] }
+    for (let after: StaleJob | null = null; ; ) {
+      const found: StaleJob[] = await candidates(after)
+      report.checked += found.length
+      for (const { table, id, user_id, never_started } of found) {
         try {
-          const { closed, ...numbers } = await (mode === 'apply' ? decide(table, id) : rolledBack(table, id))
+          const { closed, ...numbers } = await decide(table, id, mode)
           if (closed === null) continue
           report.jobs.push({ table, jobId: id, userId: user_id, status: closed, ...numbers, neverStarted: never_started })
-          report.closed++
-          report[closed === 'completed' ? 'completed' : 'failed']++
-          report.tokensRefunded += numbers.refunded
           if (mode === 'apply') logger.warn({ table, jobId: id, userId: user_id, status: closed, ...numbers }, 'a stuck job was closed')
         } catch (error) {
           logger.error({ err: error, table, jobId: id }, 'a stuck job could not be closed')
           report.errors.push({ table, jobId: id, error: String((error as Error).message ?? error) })
         }
       }
-      after = open.at(-1) ?? null
-      if (open.length < AT_ONCE) return report
+      after = found.at(-1) ?? null
+      if (found.length < AT_ONCE) return report
     }
   }
 
-  async function candidates(after: OpenJob | null): Promise<OpenJob[]> {
-    const { rows } = await db.query<OpenJob>(
+  async function candidates(after: StaleJob | null): Promise<StaleJob[]> {
+    const { rows } = await db.query<StaleJob>(
       // `o.since`, the time: without the name it would be sorted by the text that is answered.
-      `select o.job_table as table, o.id, o.user_id, o.since::text, o.never_started from reprise.open_jobs o
+      `select o.job_table as table, o.id, o.user_id, o.since::text, o.never_started from reprise.stale_jobs o
        where o.since < reprise.now() - $1 * interval '1 minute' and ($2::timestamptz is null or (o.since, o.id) > ($2, $3::uuid)) order by o.since, o.id limit $4`,
       [STALE_MINUTES, after?.since ?? null, after?.id ?? null, AT_ONCE])
     return rows
   }
 
-  const decide = (table: string, id: string, on: Pick<Database, 'query'> = db): Promise<Decided> => on
-    .query<Decided>('select closed, kept, unfinished, refunded from reprise.close_stale_job($1, $2, $3, $4)', [table, id, STALE_MINUTES, linkBase])
-    .then(({ rows }) => rows[0]!)
-
-  async function rolledBack(table: string, id: string): Promise<Decided> {
-    const found: Decided[] = []
+  async function decide(table: string, id: string, mode: 'apply' | 'plan'): Promise<Decided> {
+    let decided: Decided
     await db.transaction(async (tx) => {
-      found.push(await decide(table, id, tx))
-      throw ROLLED_BACK
+      const { rows } = await tx.query<Decided>('select closed, kept, unfinished, refunded from reprise.close_stale_job($1, $2, $3)', [table, id, STALE_MINUTES])
+      decided = rows[0]!
+      if (mode === 'plan') throw ROLLED_BACK
     }).catch((error: unknown) => error === ROLLED_BACK || Promise.reject(error))
-    return found.at(-1)!
+    return decided!
   }
 
   return {
@@ -101,7 +92,7 @@ export function createStaleJobs({ db, linkBase, logger }: Deps) {
 
 export type StaleJobs = ReturnType<typeof createStaleJobs>
 
-interface OpenJob {
+interface StaleJob {
   table: ClosedJob['table']
   id: string
   user_id: string
