@@ -216,6 +216,7 @@ export async function wire(options: WireOptions) {
     records: createFixityRecords({ db, schema, node: options.node, days: options.fixityDays, leaseMs: FIXITY_LEASE_MS, linkBase }),
     blobs, heal: engine.heal, days: options.fixityDays, mbPerSec: options.fixityMbPerSec, leaseMs: FIXITY_LEASE_MS, clock, logger,
   })
+  const suspect = (blobKey: string) => void fixity.look(blobKey).catch(() => undefined) // it is logged there
 
   const staleJobs = createStaleJobs({ db, logger })
   const records = createArchiveRecords({ db, schema, node: options.node, leaseMs: options.leaseMs, linkBase })
@@ -286,10 +287,7 @@ export async function wire(options: WireOptions) {
     channelsRoutes({ channels, ids }),
     archiveRoutes({ archive, board, db, schema }),
     staleJobsRoutes({ staleJobs }),
-    exportRoutes({ library, prepare: createExport({
-      library, blobs, version: options.version, clock, damaged: fixity.damaged,
-      suspect: (blobKey) => void fixity.look(blobKey).catch(() => undefined), // it is logged there
-    }) }),
+    exportRoutes({ library, prepare: createExport({ library, blobs, version: options.version, clock, damaged: fixity.damaged, suspect }) }),
     fixityRoutes({ fixity, days: options.fixityDays, mbPerSec: options.fixityMbPerSec }),
     musicClipsRoutes({ runs, playable: (url) => media.playable(url) }),
     murekaFunctionsRoutes({
@@ -301,7 +299,7 @@ export async function wire(options: WireOptions) {
     }),
     imageJobsRoutes({
       jobs: imageJobs, queries: createImageJobQueries({ db, schema }), playable: (url) => media.playable(url),
-      zip: (folder, files, signal) => zip(folder, files, blobs, signal), zipLength,
+      zip: (folder, files) => zip(folder, files, { blobs, suspect }), zipLength,
     }),
     uploadsRoutes({ uploads, serve, base, signed: media.signed }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),

@@ -47,12 +47,57 @@ const inZip = (folder: string, { name, bytes, at }: BagFile) => ({ name: `${fold
 /** Bytes of the whole ZIP. */
 export const zipLength = (folder: string, files: BagFile[]): number => Number(predictLength(files.map((file) => inZip(folder, file))))
 
+/** A reader that takes nothing for so long has gone. */
+const STALL_MS = 300_000
+
+interface Reading {
+  blobs: Pick<BlobStore, 'get'>
+  /** Told of a file that is not what its record says. */
+  suspect: (blobKey: string) => void
+  /** Called when it is over: read, broken, cancelled, or nobody took anything for 5 minutes. */
+  ended?: () => void
+}
+
 /**
  * The files as a ZIP in which nothing is compressed, below one folder; read while it is written, a few chunks in memory.
  * Every stored file is hashed on its way: one that is not what its record says ends the stream with `BrokenFile`, so
- * that nobody takes what arrived for whole. The signal closes what is open.
+ * that nobody takes what arrived for whole.
  */
-export function zip(folder: string, files: BagFile[], blobs: Pick<BlobStore, 'get'>, signal: AbortSignal): ReadableStream<Uint8Array> {
+export function zip(folder: string, files: BagFile[], { blobs, suspect, ended = () => undefined }: Reading): ReadableStream<Uint8Array> {
+  const leaving = new AbortController()
+  const reader = zipOf(folder, files, blobs, leaving.signal).getReader()
+  let stalled: NodeJS.Timeout | undefined
+  const over = () => {
+    clearTimeout(stalled)
+    leaving.abort()
+    ended()
+  }
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      clearTimeout(stalled)
+      try {
+        const { done, value } = await reader.read()
+        if (done) {
+          over()
+          return controller.close()
+        }
+        controller.enqueue(value)
+      } catch (error) {
+        over()
+        if (error instanceof BrokenFile) suspect(error.blobKey)
+        throw error
+      }
+      stalled = setTimeout(() => {
+        over()
+        controller.error(new Error('nobody reads the ZIP any more'))
+      }, STALL_MS).unref()
+    },
+    cancel: over,
+  }, { highWaterMark: 0 })
+}
+
+/** The signal closes what is open. */
+function zipOf(folder: string, files: BagFile[], blobs: Pick<BlobStore, 'get'>, signal: AbortSignal): ReadableStream<Uint8Array> {
   async function* read({ blobKey, bytes, sha256 }: StoredFile): AsyncGenerator<Uint8Array> {
     signal.throwIfAborted()
     const source = await blobs.get(blobKey)

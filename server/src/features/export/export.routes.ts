@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { requireUser, userIdOf } from '../../http-kit/authentication.ts'
+import { breakable } from '../../http-kit/breakable.ts'
 import { createRouter, problemResponses, type App } from '../../http-kit/openapi.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { attachment } from '../../storage/serve-file.ts'
@@ -34,7 +35,7 @@ export function exportRoutes({ prepare, library }: { prepare: PrepareExport; lib
     try {
       const bag = await prepare(userId)
       const head = c.req.raw.method === 'HEAD'
-      const body = head ? null : bag.stream(end)
+      const body = head ? null : breakable(c, bag.stream(end))
       if (head) end()
       return new Response(body, {
         headers: {

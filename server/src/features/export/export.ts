@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { BlobStore } from '../../storage/blob-store.ts'
-import { bagOf, BrokenFile, madeFile, zip, zipLength, type BagFile } from './bag.ts'
+import { bagOf, madeFile, zip, zipLength, type BagFile } from './bag.ts'
 import type { Library, StoredFile } from './library.ts'
 import { createNames, endingOf, safeTitle } from './names.ts'
 
@@ -39,8 +39,6 @@ export interface Export {
 }
 
 const HEADS_AT_ONCE = 16
-/** A reader that takes nothing for so long has gone. */
-const STALL_MS = 300_000
 
 /**
  * A user's whole library as a BagIt bag in a ZIP: every file byte for byte, a sidecar for each track, manifests. All
@@ -110,40 +108,7 @@ export function createExport({ library, blobs, damaged, suspect, version, clock 
       'External-Description': `Library of user ${userId}: ${tracks} tracks; ${missing.length} files are missing, see data/missing.json`,
     }, now)
     const stored = payload.filter(({ content }) => !(content instanceof Uint8Array)).length
-    return { name, bytes: zipLength(name, files), tracks, files: stored, missing, stream: (ended = () => undefined) => guarded(name, files, ended) }
-  }
-
-  function guarded(name: string, files: BagFile[], ended: () => void): ReadableStream<Uint8Array> {
-    const leaving = new AbortController()
-    const reader = zip(name, files, blobs, leaving.signal).getReader()
-    let stalled: NodeJS.Timeout | undefined
-    const over = () => {
-      clearTimeout(stalled)
-      leaving.abort()
-      ended()
-    }
-    return new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        clearTimeout(stalled)
-        try {
-          const { done, value } = await reader.read()
-          if (done) {
-            over()
-            return controller.close()
-          }
-          controller.enqueue(value)
-        } catch (error) {
-          over()
-          if (error instanceof BrokenFile) suspect(error.blobKey)
-          throw error
-        }
-        stalled = setTimeout(() => {
-          over()
-          controller.error(new Error('nobody reads the export any more'))
-        }, STALL_MS).unref()
-      },
-      cancel: over,
-    }, { highWaterMark: 0 })
+    return { name, bytes: zipLength(name, files), tracks, files: stored, missing, stream: (ended) => zip(name, files, { blobs, suspect, ended }) }
   }
 }
 

@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import type { AppContext } from '../../http-kit/app-env.ts'
 import { actingUser, requireUser } from '../../http-kit/authentication.ts'
+import { breakable } from '../../http-kit/breakable.ts'
 import { withEtag } from '../../http-kit/etag.ts'
 import { functionBody } from '../../http-kit/functions.ts'
 import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from '../../http-kit/openapi.ts'
@@ -27,7 +28,7 @@ interface Deps {
   queries: ImageJobQueries
   /** An address that a plain `<img>` can open, also where stored files are not public. */
   playable: (url: string) => string
-  zip: (folder: string, files: ZipFile[], signal: AbortSignal) => ReadableStream<Uint8Array>
+  zip: (folder: string, files: ZipFile[]) => ReadableStream<Uint8Array>
   zipLength: (folder: string, files: ZipFile[]) => number
 }
 
@@ -120,7 +121,7 @@ export function imageJobsRoutes({ jobs, queries, playable, zip, zipLength }: Dep
     if (files.length === 0) throw new AppError('not_found')
     const name = safeName(job.productName ?? 'pictures')
     const head = c.req.raw.method === 'HEAD'
-    return new Response(head ? null : zip(name, files, c.req.raw.signal), {
+    return new Response(head ? null : breakable(c, zip(name, files)), {
       headers: {
         'content-type': 'application/zip', 'content-length': String(zipLength(name, files)), 'content-disposition': attachment(`${name}.zip`),
         'cache-control': 'no-store', 'x-content-type-options': 'nosniff',
