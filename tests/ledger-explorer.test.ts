@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createReplicate } from '../server/src/providers/replicate/replicate.ts'
 import { SERVICE_KEY, startHarness, type Harness, type TestUser } from './harness.ts'
 
 const song = { provider: 'suno', kind: 'song', prompt: 'a song that costs' }
@@ -7,7 +9,9 @@ describe('tokens for operators', () => {
   let reprise: Harness
   let names = 0
   beforeAll(async () => {
-    reprise = await startHarness()
+    // one that is there and never asked
+    const replicate = createReplicate({ apiKey: 'demo', baseUrl: 'http://127.0.0.1:1', fetch: () => Promise.reject(new Error('nobody asks it')) })
+    reprise = await startHarness({ more: [replicate] })
   })
   afterAll(() => reprise.close())
 
@@ -34,7 +38,7 @@ describe('tokens for operators', () => {
       const user = await somebody()
       const { models } = (await reprise.call('GET', '/api/info')).body
       const model = encodeURIComponent(models[0])
-      expect((await reprise.call('GET', '/api/info')).body.defaultModels).toEqual({ suno: models[0] })
+      expect((await reprise.call('GET', '/api/info')).body.defaultModels).toMatchObject({ suno: models[0] })
       await operator('PUT', '/api/prices/song/suno', { tokensPerResult: 6 })
       await operator('PUT', `/api/prices/song/suno/${model}`, { tokensPerResult: 7 })
       expect((await ask(user, { model: models[0] })).cost).toBe(14)
@@ -47,18 +51,72 @@ describe('tokens for operators', () => {
     })
 
     it('who changed what and when is written down; what changes nothing is not', async () => {
-      await operator('PUT', '/api/prices/video', { tokensPerResult: 11 })
-      await operator('PUT', '/api/prices/video', { tokensPerResult: 11 })
-      await operator('PUT', '/api/prices/video/replicate/owner%2Fname:v1', { tokensPerResult: 3 })
-      await operator('DELETE', '/api/prices/video/replicate/owner%2Fname:v1')
-      await operator('PUT', '/api/prices/video', { tokensPerResult: 10 })
+      await operator('PUT', '/api/prices/song', { tokensPerResult: 11 })
+      await operator('PUT', '/api/prices/song', { tokensPerResult: 11 })
+      await operator('PUT', '/api/prices/song/replicate/meta%2Fmusicgen', { tokensPerResult: 3 })
+      await operator('DELETE', '/api/prices/song/replicate/meta%2Fmusicgen')
+      await operator('PUT', '/api/prices/song', { tokensPerResult: 5 })
       const first = (await operator('GET', '/api/price-changes?limit=3')).body
       const second = (await operator('GET', `/api/price-changes?limit=1&cursor=${first.nextCursor}`)).body
-      const plain = { id: expect.any(Number), at: expect.any(String), kind: 'video', provider: '*', model: '*', actor: 'service_role' }
-      const special = { ...plain, provider: 'replicate', model: 'owner/name:v1' }
+      const plain = { id: expect.any(Number), at: expect.any(String), kind: 'song', provider: '*', model: '*', actor: 'service_role' }
+      const special = { ...plain, provider: 'replicate', model: 'meta/musicgen' }
       expect([...first.items, ...second.items]).toEqual([
-        { ...plain, before: 11, after: 10 }, { ...special, before: 3, after: null }, { ...special, before: null, after: 3 }, { ...plain, before: 10, after: 11 },
+        { ...plain, before: 11, after: 5 }, { ...special, before: 3, after: null }, { ...special, before: null, after: 3 }, { ...plain, before: 5, after: 11 },
       ])
+    })
+
+    it('a provider or model that is not here is refused with those that are; what was named so before can be removed', async () => {
+      const before = (await operator('GET', '/api/prices')).body
+      const refused = async (path: string, field: string, known: string) => expect(await operator('PUT', `/api/prices/${path}`, { tokensPerResult: 7 })).toMatchObject({
+        status: 404, body: { code: 'not_found', errors: [{ path: field, rule: 'one_of', message: expect.stringMatching(`There is no such ${field} here; choose \\* or one of .*${known}`) }] },
+      })
+      await refused('image/gogle', 'provider', 'suno, replicate')
+      await refused('song/suno/V99', 'model', 'V5')
+      await refused('song/suno/meta%2Fmusicgen', 'model', 'V5')
+      await refused('song/*/V99', 'model', 'V5.*meta/musicgen')
+      await refused('song/constructor', 'provider', 'suno')
+      expect((await operator('GET', '/api/prices')).body).toEqual(before)
+      for (const path of ['image/suno', 'song/*/V5', 'song/suno/*']) {
+        expect([path, (await operator('PUT', `/api/prices/${path}`, { tokensPerResult: 7 })).status]).toEqual([path, 200])
+        await operator('DELETE', `/api/prices/${path}`)
+      }
+      await sql(`insert into reprise.prices (kind, provider, tokens) values ('image', 'gogle', 7)`)
+      expect((await operator('DELETE', '/api/prices/image/gogle')).status).toBe(200)
+    })
+
+    it('while prices change, each request pays one of them for all that it asks for, and just that is set aside', async () => {
+      const user = await somebody(100_000)
+      // of a provider that nobody has: they stay where they are
+      const cards = async () => {
+        const asked = [1, 3, 2].map((resultCount) => ({
+          id: randomUUID(), userId: user.id, provider: 'nobody', account: 'nobody/1', kind: 'image', model: 'a model', origin: 'api', urgency: 'interactive', request: {}, resultCount,
+          deadlineSec: 600, watchSec: 600, regeneratedFrom: null, route: 'cards', key: null, bodyHash: '', waitForTwin: false,
+        }))
+        expect((await sql('select outcome from reprise.accept_together($1)', [JSON.stringify(asked)])).rows).toEqual(asked.map(() => ({ outcome: 'accepted' })))
+        return asked.map(({ id }) => id)
+      }
+      const song = async () => [(await ask(user, { prompt: '[[fault:never-finishes]] while prices change' })).id as string]
+      const requests: string[][] = []
+      for (let wave = 0; wave < 8; wave++) {
+        const changes = ['song', 'image'].flatMap((kind) => [9, 4].map((tokensPerResult) => operator('PUT', `/api/prices/${kind}`, { tokensPerResult })))
+        requests.push(...await Promise.all([song(), cards(), song(), cards(), song()]))
+        expect((await Promise.all(changes)).map(({ status }) => status)).toEqual([200, 200, 200, 200])
+        requests.push(await song(), await cards())
+      }
+      const { rows } = await sql(
+        `select g.id, g.cost, g.result_count as results, (select array_agg(i.amount) from reprise.hold_items i where i.generation_id = g.id) as items,
+           (select array_agg(t.amount) from reprise.ledger_transfers t where t.generation_id = g.id) as transfers from reprise.generations g where g.user_id = $1`, [user.id])
+      const paid = requests.map((ids) => ids.map((id) => {
+        const { cost, results, items, transfers } = rows.find((row) => row.id === id)!
+        expect([items, transfers]).toEqual([Array(results).fill(cost / results), [cost]])
+        return cost / results
+      }))
+      for (const prices of paid) expect([[4], [5], [9], [1], [4, 4, 4], [9, 9, 9], [1, 1, 1]]).toContainEqual(prices)
+      expect(rows).toHaveLength(requests.flat().length)
+      const held = rows.reduce((sum, { cost }) => sum + cost, 0)
+      expect(await balance(user)).toEqual({ available: 100_000 - held, held })
+      await operator('PUT', '/api/prices/song', { tokensPerResult: 5 })
+      await operator('PUT', '/api/prices/image', { tokensPerResult: 1 })
     })
 
     it('an unknown kind and a price that is none are refused', async () => {

@@ -79,8 +79,8 @@ const CASES: Record<string, Case> = {
   'POST /api/ledger/check': { expected: operators(200) },
   'GET /api/receipts/{generationId}': { expected: owned(200), ...at('/api/receipts/{id}', 'generation') },
   'PUT /api/prices/{kind}': { expected: operators(200), path: () => '/api/prices/video', body: { tokensPerResult: 10 } },
-  'PUT /api/prices/{kind}/{provider}': { expected: operators(200), path: () => '/api/prices/song/of-the-matrix', body: { tokensPerResult: 5 } },
-  'PUT /api/prices/{kind}/{provider}/{model}': { expected: operators(200), path: () => '/api/prices/song/of-the-matrix/m1', body: { tokensPerResult: 5 } },
+  'PUT /api/prices/{kind}/{provider}': { expected: operators(200), path: () => '/api/prices/song/suno', body: { tokensPerResult: 5 } },
+  'PUT /api/prices/{kind}/{provider}/{model}': { expected: operators(200), path: () => '/api/prices/song/suno/V5', body: { tokensPerResult: 5 } },
   // a kind's only price stays
   'DELETE /api/prices/{kind}': { expected: operators(409), path: () => '/api/prices/video' },
   'DELETE /api/prices/{kind}/{provider}': { expected: operators(404), path: () => '/api/prices/song/unknown' },

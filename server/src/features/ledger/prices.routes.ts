@@ -43,7 +43,7 @@ export function pricesRoutes({ prices, resultsOf }: { prices: Prices; resultsOf:
   for (const { path, params, whose } of LINES) {
     const put = createRoute({
       method: 'put', path, tags: ['Tokens'], summary: `Set the price ${whose} (operator)`,
-      description: 'Holds for requests from now on; what is accepted already costs what it cost then.',
+      description: 'Holds for requests from now on; what is accepted already costs what it cost then. For a provider that can be asked here and a model that it lists.',
       request: { params, body: jsonBody(z.strictObject({ tokensPerResult: z.int().min(0).max(1_000_000) })) },
       responses: { 200: jsonResponse(tableSchema, 'The table now'), ...problemResponses('unauthorized', 'forbidden', 'not_found', 'validation_failed') },
     })

@@ -28,8 +28,16 @@ type Name = Omit<Price, 'tokensPerResult'>
 /**
  * What results cost. A price holds for what is accepted afterwards: what was accepted before has its tokens set aside
  * by the price of that moment. Every change is written down with who and when.
+ * @param deps.modelsOf of each provider that can be asked, by id, the models that it lists; empty: any may be named.
  */
-export function createPrices({ db }: { db: Database }) {
+export function createPrices({ db, modelsOf }: { db: Database; modelsOf: Record<string, string[]> }) {
+  /** A price under a name that nothing has would never be looked up, and nobody would see why. */
+  const refuseUnknown = ({ provider, model }: Name): void => {
+    if (provider !== '*' && !Object.hasOwn(modelsOf, provider)) throw unknown('provider', Object.keys(modelsOf))
+    const models = provider === '*' ? Object.values(modelsOf) : [modelsOf[provider]!]
+    if (model !== '*' && models.every(({ length }) => length > 0) && !models.flat().includes(model)) throw unknown('model', models.flat())
+  }
+
   /** Changes one line; `change` gets what it was and answers what it is to be, null for no line. Throws what it throws. */
   const rewrite = (name: Name, actor: string, change: (before: number | null, hasGeneral: boolean) => number | null) => db.transaction(async (tx) => {
     // One change after the other; readers and new requests do not wait.
@@ -54,8 +62,9 @@ export function createPrices({ db }: { db: Database }) {
       return rows
     },
 
-    /** Sets a price. AppError `not_found` for a kind that nothing of ours is of: a misspelt one would never be looked up. */
+    /** Sets a price. AppError `not_found` for a kind, provider or model that nothing of ours has. */
     async set({ tokensPerResult, ...name }: Price, actor: string): Promise<void> {
+      refuseUnknown(name)
       await rewrite(name, actor, (_, hasGeneral) => {
         if (!hasGeneral) throw new AppError('not_found')
         return tokensPerResult
@@ -79,5 +88,8 @@ export function createPrices({ db }: { db: Database }) {
     },
   }
 }
+
+const unknown = (path: 'provider' | 'model', known: string[]) =>
+  new AppError('not_found', {}, [{ path, rule: 'one_of', message: `There is no such ${path} here; choose * or one of ${known.join(', ')}.` }])
 
 export type Prices = ReturnType<typeof createPrices>
