@@ -52,6 +52,7 @@ export const serverNow = () => Date.now() - clockLead
 
 export interface Call {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** A file goes as it is, all else as JSON. */
   body?: unknown
   headers?: Record<string, string>
   signal?: AbortSignal
@@ -63,29 +64,39 @@ export function requestHeaders(more: Record<string, string> = {}): Record<string
 }
 
 /** Calls our own server. Answers the parsed body, `undefined` for an empty one; throws only `ApiProblem`. */
-export async function api<T>(path: string, call: Call = {}): Promise<T> {
-  const json: Record<string, string> = call.body === undefined ? {} : { 'content-type': 'application/json' }
+export const api = <T>(path: string, call: Call = {}): Promise<T> => ask(path, call, async (response) => parse(await response.text()) as T)
+
+/** The same for a file. */
+export const fetchFile = (path: string): Promise<Blob> => ask(path, { headers: { accept: '*/*' } }, (response) => response.blob())
+
+async function ask<T>(path: string, call: Call, read: (response: Response) => Promise<T>): Promise<T> {
+  const file = call.body instanceof Blob ? call.body : undefined
+  // A file says its type itself.
+  const type: Record<string, string> = call.body === undefined || file ? {} : { 'content-type': 'application/json' }
   let response: Response
-  let text: string
+  let body: unknown
   try {
     response = await fetch(path, {
       method: call.method ?? 'GET',
-      headers: requestHeaders({ accept: 'application/json', ...json, ...call.headers }),
-      body: call.body === undefined ? undefined : JSON.stringify(call.body),
+      headers: requestHeaders({ accept: 'application/json', ...type, ...call.headers }),
+      body: file ?? (call.body === undefined ? undefined : JSON.stringify(call.body)),
       credentials: 'same-origin',
       signal: call.signal,
     })
     const date = Date.parse(response.headers.get('date') ?? '')
     if (!Number.isNaN(date)) clockLead = Date.now() - date - 500
-    text = await response.text()
+    if (response.ok) {
+      const answer = await read(response)
+      serverAway.set(false)
+      return answer
+    }
+    body = parse(await response.text())
   } catch (cause) {
     if (call.signal?.aborted) throw cause
     serverAway.set(true)
     throw new ApiProblem(0, {})
   }
-  const body = parse(text)
   serverAway.set(response.status >= 502 && response.status <= 504 && !isProblem(body))
-  if (response.ok) return body as T
   if (response.status === 401) signedOut.set(true)
   throw new ApiProblem(response.status, isProblem(body) ? body : {})
 }

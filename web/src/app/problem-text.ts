@@ -1,8 +1,10 @@
 import type { I18n } from '../i18n/i18n.tsx'
 import { ApiProblem } from './api.ts'
+import { PriceChanged } from './queries.ts'
 
 /** What went wrong, in one kind sentence in the reader's language. */
 export function problemText(problem: unknown, { t, tokens }: I18n): string {
+  if (problem instanceof PriceChanged) return t('problem.price', { price: tokens(problem.tokens) })
   if (!(problem instanceof ApiProblem)) return t('problem.generic')
   if (problem.status === 0) return t('problem.offline')
   const required = problem.number('required')

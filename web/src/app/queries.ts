@@ -25,16 +25,23 @@ export const readPages = <P extends Page<unknown>>(path: string) => ({
   getNextPageParam: (page: P) => page.nextCursor || undefined,
 })
 
+/** What of a list has come so far. */
+export const itemsOf = <T>(list: { data?: { pages: Page<T>[] } }): T[] => list.data?.pages.flatMap((page) => page.items) ?? []
+
 export interface Info {
   demo?: boolean
   version?: string
   models?: string[]
   /** Models by provider. */
   modelsOf?: Record<string, string[]>
+  /** Which model each provider takes when none is named: its price then holds. */
+  defaultModels?: Record<string, string>
 }
 
+const INFO = { queryKey: ['info'], queryFn: read<Info>('/api/info') }
+
 export const useInfo = () =>
-  useQuery({ queryKey: ['info'], queryFn: read<Info>('/api/info'), staleTime: Infinity })
+  useQuery({ ...INFO, staleTime: Infinity })
 
 export interface Balance {
   available: number
@@ -59,7 +66,7 @@ export interface Price {
   results: number
 }
 
-interface Priced {
+export interface Priced {
   kind: string
   provider?: string
   model?: string
@@ -68,7 +75,8 @@ interface Priced {
 }
 
 /** The price of one generation: the provider's own line for the model, else for all its models, else what all cost. */
-export function priceOf(prices: Price[], { kind, provider, model, results }: Priced): { tokens: number; results: number } | undefined {
+export function priceOf(prices: Price[], { kind, provider, model: named, results }: Priced, { defaultModels }: Info): { tokens: number; results: number } | undefined {
+  const model = named ?? defaultModels?.[provider ?? '']
   const general = (name: string | null | undefined) => !name || name === '*' || name === 'default'
   const fits = (own: string | null | undefined, wanted: string | undefined) => general(own) || own === wanted
   const exact = (price: Price) => (general(price.provider) ? 0 : 2) + (general(price.model) ? 0 : 1)
@@ -78,10 +86,39 @@ export function priceOf(prices: Price[], { kind, provider, model, results }: Pri
   return line && { tokens: line.tokensPerResult * count, results: count }
 }
 
-export const usePrices = () =>
-  useQuery({
-    queryKey: ['prices'],
-    queryFn: read<{ items: Price[] }>('/api/prices'),
-    select: (answer) => answer.items,
-    staleTime: 60_000,
-  })
+const PRICES = { queryKey: ['prices'], queryFn: read<{ items: Price[] }>('/api/prices') }
+
+export const usePrices = () => useQuery({ ...PRICES, select: (answer) => answer.items, staleTime: 60_000 })
+
+/** What it costs as far as this page knows; with `failed`, that could not be read. */
+export function usePrice(asked: Priced) {
+  const [prices, info] = [usePrices(), useInfo()]
+  return {
+    price: prices.data && info.data && priceOf(prices.data, asked, info.data),
+    failed: prices.isError || info.isError,
+    again: () => void Promise.all([prices.refetch(), info.refetch()]),
+  }
+}
+
+/** It costs something else by now than what was shown. */
+export class PriceChanged extends Error {
+  readonly tokens: number
+
+  constructor(tokens: number) {
+    super('the price has changed')
+    this.tokens = tokens
+  }
+}
+
+/** What is about to be bought, and the tokens that the page shows for it. */
+export interface Offer {
+  asked: Priced
+  shown: number | undefined
+}
+
+/** Reads the price anew, right before tokens are spent. Throws `PriceChanged` when it is not what is shown; by then it is. */
+export async function checkPrice({ asked, shown }: Offer): Promise<void> {
+  const [info, prices] = await Promise.all([queryClient.fetchQuery({ ...INFO, retry: false }), queryClient.fetchQuery({ ...PRICES, staleTime: 0, retry: false })])
+  const now = priceOf(prices.items, asked, info)
+  if (now && now.tokens !== shown) throw new PriceChanged(now.tokens)
+}

@@ -18,6 +18,12 @@ interface Session {
 }
 
 const USER = 'reprise.user'
+/** What somebody began here, by its names in the browser's memory. */
+const THEIRS = ['reprise.draft', 'reprise.imageDraft', 'reprise.player']
+
+const leaving = new Set<() => void>()
+/** Calls `forget` when somebody signs out: whoever comes next must not find what they left in the page's memory. */
+export const onLeave = (forget: () => void): void => void leaving.add(forget)
 
 /** Trades a one-time link for a session cookie. The cookie is enough: the token in the answer is not kept. */
 export async function openSession(token: string): Promise<void> {
@@ -44,10 +50,12 @@ function signedIn(user: User | undefined): void {
   queryClient.clear()
 }
 
+/** Signs out, and leaves nothing of this person to the next. A sign-in that only ran out leaves what was begun. */
 export async function closeSession(): Promise<void> {
   await api('/api/session', { method: 'DELETE' }).catch(() => undefined)
   keepBearer(null)
-  remember(USER, null)
+  for (const name of [USER, ...THEIRS]) remember(name, null)
+  for (const forget of leaving) forget()
   queryClient.clear()
   signedOut.set(true)
 }

@@ -29,7 +29,7 @@ export function CancelButton(props: { generation: Generation }) {
             <Button
               look="danger"
               disabled={act.isPending}
-              onClick={() => act.mutate({ act: 'cancel', key: crypto.randomUUID() }, { onSuccess: () => setAsking(false) })}
+              onClick={() => act.mutate({ act: 'cancel' }, { onSuccess: () => setAsking(false) })}
             >
               {t('gen.cancelDo')}
             </Button>

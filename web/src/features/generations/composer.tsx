@@ -1,44 +1,44 @@
 import { ChevronDown, LoaderCircle } from 'lucide-react'
-import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
+import { useRef, useState, type FormEvent, type KeyboardEvent } from 'react'
 import { ApiProblem } from '../../app/api.ts'
-import { recall, remember } from '../../app/browser-memory.ts'
+import { isUnanswered } from '../../app/paid.ts'
 import { problemText } from '../../app/problem-text.ts'
-import { priceOf, useInfo, usePrices } from '../../app/queries.ts'
+import { PriceChanged, useInfo, usePrice, usePrices, type Priced } from '../../app/queries.ts'
+import { useValue } from '../../app/value-store.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
+import { PriceUnread } from '../wallet/price-unread.tsx'
 import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { RepeatSign } from '../../ui/repeat-sign.tsx'
-import { useOrder, type Order } from './generations.ts'
+import { useOrder } from './generations.ts'
 import {
-  COUNTS, emptyDraft, IDEA_LIMIT, ideaLength, mistakesOf, orderOf, SONG_PROVIDERS, type Draft, type SongProvider,
+  changeDraft, COUNTS, draftStore, emptyDraft, IDEA_LIMIT, ideaLength, mistakesOf, orderOf, SONG_PROVIDERS, type Draft, type SongProvider,
 } from './wishes.ts'
-
-const KEPT = 'reprise.draft'
 
 /** Where a song is asked for. What was typed survives a reload; the price stands beside the one button. */
 export function Composer() {
   const i18n = useI18n()
   const { t, tokens } = i18n
-  const [kept, setDraft] = useState<Draft>(keptDraft)
+  const kept = useValue(draftStore)
   const [tried, setTried] = useState(false)
-  const [last, setLast] = useState<Order | null>(null)
-  const order = useOrder()
+  const sent = useRef(kept)
+  // What is typed while the answer is on its way is the next song: it is neither cleared nor called a mistake.
+  const order = useOrder(() => changeDraft((now) => (now === sent.current ? { ...emptyDraft, provider: now.provider, count: now.count, model: now.model } : now)))
   const form = useRef<HTMLFormElement>(null)
   const prices = usePrices().data ?? []
   const info = useInfo().data
   const providers = providersOf(info?.modelsOf)
   const draft = offered(kept, providers)
   const manyCounts = draft.provider === 'mureka'
-  const price = priceOf(prices, { kind: 'song', provider: draft.provider, model: draft.model || undefined, ...(manyCounts && { results: draft.count }) })
+  const asked: Priced = { kind: 'song', provider: draft.provider, model: draft.model || undefined, ...(manyCounts && { results: draft.count }) }
+  const { price, ...reading } = usePrice(asked)
   // Another provider's models mean nothing to this one.
   const models = modelNames(info?.modelsOf?.[draft.provider] ?? info?.models, prices)
   const [advanced, setAdvanced] = useState(() => hasAdvanced(kept))
 
-  useEffect(() => remember(KEPT, JSON.stringify(kept)), [kept])
-
   const change = (part: Partial<Draft>) => {
-    setDraft((before) => ({ ...offered(before, providers), ...part }))
+    changeDraft((before) => ({ ...offered(before, providers), ...part }))
     if (order.isError) order.reset()
   }
 
@@ -55,18 +55,6 @@ export function Composer() {
   const FIELDS: (keyof Draft)[] = ['prompt', 'title', 'style', 'lyrics', 'model']
   const shownAtField = FIELDS.some((field) => problem && mistake(field))
 
-  const send = (what: Order, sent: Draft = kept) => {
-    setLast(what)
-    // What is typed while the answer is on its way is the next song: it is neither cleared nor called a mistake.
-    setTried(false)
-    order.mutate(what, {
-      onSuccess: () => setDraft((now) => (now === sent ? { ...emptyDraft, provider: now.provider, count: now.count, model: now.model } : now)),
-      // A field that is folded away must not hide its mistake.
-      onError: (problem) => {
-        if (problem instanceof ApiProblem && problem.fields.length > 0) setAdvanced(true)
-      },
-    })
-  }
   const submit = (event?: FormEvent) => {
     event?.preventDefault()
     setTried(true)
@@ -76,7 +64,14 @@ export function Composer() {
       requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus())
       return
     }
-    send(orderOf(draft, crypto.randomUUID()))
+    sent.current = kept
+    setTried(false)
+    order.mutate({ body: orderOf(draft), offer: { asked, shown: price?.tokens } }, {
+      // A field that is folded away must not hide its mistake.
+      onError: (problem) => {
+        if (problem instanceof ApiProblem && problem.fields.length > 0) setAdvanced(true)
+      },
+    })
   }
   const submitByKey = (event: KeyboardEvent) => {
     if (event.key === 'Enter' && (event.metaKey || event.ctrlKey)) submit()
@@ -244,16 +239,9 @@ export function Composer() {
         </details>
 
         {order.isError && !shownAtField && (
-          <Notice tone="danger" live>
+          <Notice tone={order.error instanceof PriceChanged ? 'warn' : 'danger'} live>
             <p>{problem?.fields.map((one) => one.message).join(' ') || problemText(order.error, i18n)}</p>
-            {problem?.status === 0 && last && (
-              <>
-                <p className="mt-1 text-soft">{t('create.safe')}</p>
-                <Button className="mt-2" onClick={() => send(last)}>
-                  {t('create.again')}
-                </Button>
-              </>
-            )}
+            {isUnanswered(problem) && <p className="mt-1 text-soft">{t('create.safe')}</p>}
           </Notice>
         )}
 
@@ -267,6 +255,7 @@ export function Composer() {
                 <p className="text-xs text-soft">{t('create.priceHint')}</p>
               </>
             )}
+            {!price && reading.failed && <PriceUnread again={reading.again} />}
           </div>
           <Button type="submit" look="primary" aria-disabled={order.isPending} className="min-h-11 text-base">
             {order.isPending ? <LoaderCircle size={18} className="animate-spin" aria-hidden /> : <RepeatSign className="h-4" />}
@@ -298,14 +287,6 @@ function Count(props: { used: number; limit: number }) {
       </span>
     </>
   )
-}
-
-function keptDraft(): Draft {
-  try {
-    return { ...emptyDraft, ...(JSON.parse(recall(KEPT) ?? '{}') as Partial<Draft>) }
-  } catch {
-    return emptyDraft
-  }
 }
 
 const providersOf = (known: Record<string, unknown> = {}): SongProvider[] =>

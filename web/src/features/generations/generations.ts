@@ -1,7 +1,8 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { api, ApiProblem, type Page } from '../../app/api.ts'
+import { api, type Page } from '../../app/api.ts'
 import { usePollInterval } from '../../app/live.ts'
-import { read, readPages } from '../../app/queries.ts'
+import { paid, sendAgain } from '../../app/paid.ts'
+import { checkPrice, read, readPages, type Offer } from '../../app/queries.ts'
 import type { Track } from '../tracks/tracks.ts'
 import type { TimelineEvent } from './event-sentence.ts'
 
@@ -121,21 +122,17 @@ function useLookAgain() {
   }
 }
 
-/** One paid request. The key belongs to the click: every retry of it is the same request for the server. */
-export interface Order {
-  key: string
-  body: Wishes & { provider: string; kind: string }
-}
+export type Order = Wishes & { provider: string; kind: string }
 
-/** The same order may be sent again when no answer came, or while the first is still being worked on. */
-const sendAgain = (count: number, problem: Error) =>
-  count < 3 && problem instanceof ApiProblem && (problem.status === 0 || problem.code === 'request_in_progress')
-
-export function useOrder() {
+/** Asks for a generation at the price that is shown. `onAccepted` is told even when the page has been left meanwhile. */
+export function useOrder(onAccepted: () => void) {
   const lookAgain = useLookAgain()
   return useMutation({
-    mutationFn: ({ key, body }: Order) =>
-      api<Generation>('/api/generations', { method: 'POST', body, headers: { 'idempotency-key': key } }),
+    mutationFn: async ({ body, offer }: { body: Order; offer: Offer }) => {
+      await checkPrice(offer)
+      return paid<Generation>('/api/generations', body)
+    },
+    onSuccess: onAccepted,
     retry: sendAgain,
     retryDelay: (count) => 800 * 2 ** count,
     onSettled: lookAgain,
@@ -147,12 +144,11 @@ export type Act = 'cancel' | 'recheck' | 'redownload' | 'regenerate'
 export function useAct(id: string) {
   const lookAgain = useLookAgain()
   return useMutation({
-    mutationFn: ({ act, key }: { act: Act; key: string }) =>
-      api<Generation>(`/api/generations/${encodeURIComponent(id)}/${act}`, {
-        method: 'POST',
-        body: {},
-        headers: act === 'regenerate' ? { 'idempotency-key': key } : {},
-      }),
+    mutationFn: async ({ act, offer }: { act: Act; offer?: Offer }) => {
+      if (offer) await checkPrice(offer)
+      const path = `/api/generations/${encodeURIComponent(id)}/${act}`
+      return act === 'regenerate' ? paid<Generation>(path) : api<Generation>(path, { method: 'POST', body: {} })
+    },
     retry: sendAgain,
     onSettled: lookAgain,
   })

@@ -1,7 +1,7 @@
 import { Download, RefreshCw, RotateCcw } from 'lucide-react'
 import { useNavigate } from '@tanstack/react-router'
 import { problemText } from '../../app/problem-text.ts'
-import { priceOf, usePrices } from '../../app/queries.ts'
+import { usePrice, type Priced } from '../../app/queries.ts'
 import { useI18n, type I18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Notice } from '../../ui/notice.tsx'
@@ -47,10 +47,11 @@ export function Retries(props: { generation: Generation }) {
   const navigate = useNavigate()
   const { kind, provider } = generation
   const { model, options } = wishesIn(generation)
-  const price = priceOf(usePrices().data ?? [], { kind, provider, model, ...(typeof options?.n === 'number' && { results: options.n }) })
+  const asked: Priced = { kind, provider, model, ...(typeof options?.n === 'number' && { results: options.n }) }
+  const { price } = usePrice(asked)
   const run = (what: Act) =>
     act.mutate(
-      { act: what, key: crypto.randomUUID() },
+      { act: what, ...(what === 'regenerate' && { offer: { asked, shown: price?.tokens } }) },
       {
         onSuccess: (made) => {
           if (what === 'regenerate' && made?.id) void navigate({ to: '/generations/$id', params: { id: made.id } })

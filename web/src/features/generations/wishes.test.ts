@@ -3,20 +3,17 @@ import { emptyDraft, ideaLength, mistakesOf, orderOf } from './wishes.ts'
 
 describe('what is sent for a song', () => {
   it('holds only what was filled in', () => {
-    expect(orderOf({ ...emptyDraft, prompt: '  a waltz ', title: ' ' }, 'k')).toEqual({
-      key: 'k',
-      body: { provider: 'suno', kind: 'song', prompt: 'a waltz' },
-    })
+    expect(orderOf({ ...emptyDraft, prompt: '  a waltz ', title: ' ' })).toEqual({ provider: 'suno', kind: 'song', prompt: 'a waltz' })
   })
 
   it('Mureka is asked for as many songs as wanted, Suno never', () => {
     const draft = { ...emptyDraft, prompt: 'x', count: 3 }
-    expect(orderOf({ ...draft, provider: 'mureka' }, 'k').body).toEqual({ provider: 'mureka', kind: 'song', prompt: 'x', options: { n: 3 } })
-    expect(orderOf(draft, 'k').body).toEqual({ provider: 'suno', kind: 'song', prompt: 'x' })
+    expect(orderOf({ ...draft, provider: 'mureka' })).toEqual({ provider: 'mureka', kind: 'song', prompt: 'x', options: { n: 3 } })
+    expect(orderOf(draft)).toEqual({ provider: 'suno', kind: 'song', prompt: 'x' })
   })
 
   it('an instrumental carries no lyrics that nobody would sing', () => {
-    const { body } = orderOf({ ...emptyDraft, prompt: 'x', lyrics: 'la la', instrumental: true }, 'k')
+    const body = orderOf({ ...emptyDraft, prompt: 'x', lyrics: 'la la', instrumental: true })
     expect(body).toMatchObject({ instrumental: true })
     expect(body.lyrics).toBeUndefined()
   })

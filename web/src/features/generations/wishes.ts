@@ -1,3 +1,6 @@
+import { recall, remember } from '../../app/browser-memory.ts'
+import { onLeave } from '../../app/session.ts'
+import { valueStore } from '../../app/value-store.ts'
 import type { Order, Wishes } from './generations.ts'
 
 /** Limits in UTF-16 units, as the provider's room counts them. */
@@ -24,6 +27,25 @@ export interface Draft {
 
 export const emptyDraft: Draft = { provider: 'suno', count: 2, prompt: '', title: '', style: '', lyrics: '', instrumental: false, model: '' }
 
+const KEPT = 'reprise.draft'
+
+/** What is being put together. It outlives a reload and a walk to another page. */
+export const draftStore = valueStore<Draft>(keptDraft())
+onLeave(() => draftStore.set(emptyDraft))
+
+export function changeDraft(change: (draft: Draft) => Draft): void {
+  draftStore.set(change(draftStore.get()))
+  remember(KEPT, JSON.stringify(draftStore.get()))
+}
+
+function keptDraft(): Draft {
+  try {
+    return { ...emptyDraft, ...(JSON.parse(recall(KEPT) ?? '{}') as Partial<Draft>) }
+  } catch {
+    return emptyDraft
+  }
+}
+
 /** What is sent: only what was filled in. */
 export function wishesOf(draft: Draft): Wishes {
   const text = (value: string) => value.trim() || undefined
@@ -38,10 +60,7 @@ export function wishesOf(draft: Draft): Wishes {
   }
 }
 
-export const orderOf = (draft: Draft, key: string): Order => ({
-  key,
-  body: { provider: draft.provider, kind: 'song', ...wishesOf(draft) },
-})
+export const orderOf = (draft: Draft): Order => ({ provider: draft.provider, kind: 'song', ...wishesOf(draft) })
 
 /** Of Suno: with own words, or as an instrumental with style and title, each part counts for itself; an idea counts as a whole. */
 const isIdea = ({ lyrics, instrumental, style, title }: Wishes) => !lyrics && !(instrumental && style && title)

@@ -1,7 +1,8 @@
 import { Link, useNavigate } from '@tanstack/react-router'
 import { Download, LoaderCircle, Palette } from 'lucide-react'
 import { useState, type FormEvent } from 'react'
-import { useBalance } from '../../app/queries.ts'
+import { isUnanswered } from '../../app/paid.ts'
+import { PriceChanged, useBalance } from '../../app/queries.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
@@ -12,19 +13,21 @@ import { changeDraft, inStyleOf } from './draft.ts'
 import { useCardAct, type Card, type ImageJob } from './images.ts'
 import { Picture } from './picture.tsx'
 import { imageProblem } from './problem.ts'
-import { fileName, shapeOf } from './progress.ts'
+import { fileName, lineOf, shapeOf } from './progress.ts'
 
 export const INSTRUCTION_LIMIT = 1000
 
 /** Asks what to change, or only whether to draw it anew; the price stands on the button that spends it. */
-export function AgainDialog(props: { kind: 'edit' | 'regenerate'; job: ImageJob; card: Card; onClose: () => void; onBegun: () => void }) {
+export function AgainDialog(props: { kind: 'edit' | 'regenerate'; job: ImageJob; card: Card; onClose: () => void }) {
   const i18n = useI18n()
   const { t, tokens } = i18n
-  const { kind, job, card } = props
+  const { kind, job } = props
+  // A newer version may come meanwhile: the one that was chosen stays meant.
+  const [chosen] = useState(props.card)
+  const card = job.cards.flatMap(lineOf).find(({ id }) => id === chosen.id) ?? chosen
   const [instruction, setInstruction] = useState('')
   const [tried, setTried] = useState(false)
-  const [key] = useState(() => crypto.randomUUID())
-  const act = useCardAct(card)
+  const act = useCardAct(job.id, card, props.onClose)
   const price = card.prices[kind]
   const available = useBalance().data?.available
   const short = price !== null && available !== undefined && price > available
@@ -34,7 +37,7 @@ export function AgainDialog(props: { kind: 'edit' | 'regenerate'; job: ImageJob;
     event.preventDefault()
     setTried(true)
     if (act.isPending || short || (kind === 'edit' && (text === '' || mistake))) return
-    act.mutate({ act: kind === 'edit' ? { kind, instruction: text } : { kind }, key }, { onSuccess: () => (props.onBegun(), props.onClose()) })
+    act.mutate(kind === 'edit' ? { kind, instruction: text } : { kind })
   }
   const label = t(kind === 'edit' ? 'images.editSubmit' : 'images.regenerate')
   return (
@@ -64,8 +67,9 @@ export function AgainDialog(props: { kind: 'edit' | 'regenerate'; job: ImageJob;
           </Notice>
         )}
         {act.isError && (
-          <Notice tone="danger" live>
-            {imageProblem(act.error, i18n)}
+          <Notice tone={act.error instanceof PriceChanged ? 'warn' : 'danger'} live>
+            <p>{imageProblem(act.error, i18n)}</p>
+            {isUnanswered(act.error) && <p className="mt-1 text-soft">{t('create.safe')}</p>}
           </Notice>
         )}
         <div className="flex flex-wrap justify-end gap-2">
@@ -135,12 +139,15 @@ export function DownloadLink(props: { job: ImageJob; card: Card; className: stri
   )
 }
 
+/** Where the composer shows the style that it was given. */
+export const STYLE_PLACE = 'style'
+
 /** Begins new pictures in the style of this one. */
 export function useSameStyle() {
   const navigate = useNavigate()
   return (job: ImageJob, card: Card) => {
     changeDraft((draft) => inStyleOf(draft, job, card))
-    void navigate({ to: '/images' })
+    void navigate({ to: '/images', hash: STYLE_PLACE })
   }
 }
 

@@ -1,20 +1,24 @@
-import { Link, useNavigate } from '@tanstack/react-router'
+import { Link, useLocation, useNavigate } from '@tanstack/react-router'
 import { LoaderCircle, WandSparkles, X } from 'lucide-react'
 import { useEffect, useEffectEvent, useRef, useState, type FormEvent } from 'react'
 import { ApiProblem } from '../../app/api.ts'
-import { priceOf, useBalance, usePrices } from '../../app/queries.ts'
+import { isUnanswered } from '../../app/paid.ts'
+import { PriceChanged, useBalance, usePrice, type Priced } from '../../app/queries.ts'
 import { useValue } from '../../app/value-store.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
+import { PriceUnread } from '../wallet/price-unread.tsx'
 import { CardChoice } from './card-choice.tsx'
-import { changeDraft, draftStore, emptyDraft, isUploading, mistakesOf, MOST_PHOTOS, orderOf, type Draft, type Mistakes, type Picture } from './draft.ts'
-import { uploadPicture, useOrderImages, type ImageOrder } from './images.ts'
+import { STYLE_PLACE } from './card-dialogs.tsx'
+import { changeDraft, draftStore, emptyDraft, isUploading, mistakesOf, MOST_PHOTOS, orderOf, picturesOf, type Draft, type Mistakes, type Picture } from './draft.ts'
+import { useOrderImages } from './images.ts'
 import { MOST_MB, sortFiles, type Refusal } from './picture-files.ts'
 import { PictureField } from './picture-field.tsx'
 import { imageProblem } from './problem.ts'
 import { RatioChoice } from './ratio-shape.tsx'
+import { letAllGo, letGo, sendPicture } from './uploads.ts'
 
 type Room = 'photos' | 'reference'
 
@@ -26,13 +30,18 @@ export function ImageComposer() {
   const [tried, setTried] = useState(false)
   const [refused, setRefused] = useState<Record<Room, Refusal[]>>({ photos: [], reference: [] })
   const [said, setSaid] = useState('')
-  const [last, setLast] = useState<ImageOrder | null>(null)
   const form = useRef<HTMLFormElement>(null)
-  const order = useOrderImages()
+  const sent = useRef(draft)
+  const order = useOrderImages(() => {
+    // What was typed while the answer was on its way is the next order.
+    if (draftStore.get() !== sent.current) return
+    letAllGo(sent.current)
+    changeDraft(({ ratio, unified, cards }) => ({ ...emptyDraft, ratio, unified, cards }))
+  })
   const navigate = useNavigate()
-  const prices = usePrices().data ?? []
   const balance = useBalance().data
-  const price = priceOf(prices, { kind: 'image', provider: 'google', results: draft.cards.length })
+  const asked: Priced = { kind: 'image', provider: 'google', results: draft.cards.length }
+  const { price, ...reading } = usePrice(asked)
   const short = price && balance && price.tokens > balance.available
   const uploading = isUploading(draft)
 
@@ -53,12 +62,12 @@ export function ImageComposer() {
       key: crypto.randomUUID(), name: file.name || `${room}-${i + 1}`, state: 'uploading', preview: URL.createObjectURL(file), file,
     }))
     changeDraft((before) => (room === 'photos' ? { ...before, photos: [...before.photos, ...pictures] } : { ...before, reference: pictures[0]! }))
-    for (const picture of pictures) void send(picture)
+    for (const picture of pictures) void sendPicture(picture)
   }
   const remove = (key: string) => {
     setRefused({ photos: [], reference: [] })
-    const gone = [...draft.photos, draft.reference].find((picture) => picture?.key === key)
-    if (gone?.preview) URL.revokeObjectURL(gone.preview)
+    const gone = picturesOf(draft).find((picture) => picture.key === key)
+    if (gone) letGo(gone)
     changeDraft((before) => ({
       ...before, photos: before.photos.filter((photo) => photo.key !== key), reference: before.reference?.key === key ? null : before.reference,
     }))
@@ -66,7 +75,7 @@ export function ImageComposer() {
 
   const onPaste = useEffectEvent((event: ClipboardEvent) => {
     const files = [...(event.clipboardData?.files ?? [])]
-    if (files.length === 0) return
+    if (files.length === 0 || isText(event)) return
     event.preventDefault()
     const inReference = document.activeElement?.closest('[data-pictures=reference]')
     add(inReference ? 'reference' : 'photos', files)
@@ -76,6 +85,15 @@ export function ImageComposer() {
     document.addEventListener('paste', listen)
     return () => document.removeEventListener('paste', listen)
   }, [])
+
+  const inStyle = useLocation({ select: ({ hash }) => hash }) === STYLE_PLACE && draft.style !== null
+  const style = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    if (!inStyle) return
+    // After the page has put itself to its beginning, as it does when somebody comes to it.
+    const frame = requestAnimationFrame(() => (style.current?.scrollIntoView({ block: 'center' }), style.current?.focus({ preventScroll: true })))
+    return () => cancelAnimationFrame(frame)
+  }, [inStyle])
 
   const mistakes = mistakesOf(draft)
   const problem = order.error instanceof ApiProblem ? order.error : undefined
@@ -93,16 +111,6 @@ export function ImageComposer() {
   }
   const atField = (['photos', 'reference', 'productName', 'category', 'description', 'cards'] as const).some((field) => problem && mistake(field))
 
-  const place = (what: ImageOrder) => {
-    setLast(what)
-    order.mutate(what, {
-      onSuccess: ({ jobId }) => {
-        setTried(false)
-        changeDraft(({ ratio, unified, cards }) => ({ ...emptyDraft, ratio, unified, cards }))
-        void navigate({ to: '/images/$id', params: { id: jobId } })
-      },
-    })
-  }
   const submit = (event: FormEvent) => {
     event.preventDefault()
     setTried(true)
@@ -111,7 +119,10 @@ export function ImageComposer() {
       requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus())
       return
     }
-    place(orderOf(draft, crypto.randomUUID()))
+    sent.current = draft
+    order.mutate({ body: orderOf(draft), offer: { asked, shown: price?.tokens } }, {
+      onSuccess: ({ jobId }) => void navigate({ to: '/images/$id', params: { id: jobId } }),
+    })
   }
 
   return (
@@ -131,7 +142,7 @@ export function ImageComposer() {
           error={mistake('photos')}
           onAdd={(files) => add('photos', files)}
           onRemove={remove}
-          onRetry={(picture) => void send(picture)}
+          onRetry={(picture) => void sendPicture(picture)}
         />
         <p role="status" className="sr-only">
           {said}
@@ -152,7 +163,7 @@ export function ImageComposer() {
         <CardChoice value={draft.cards} error={mistake('cards')} onChange={(cards) => change({ cards })} />
         <RatioChoice value={draft.ratio} onChange={(ratio) => change({ ratio })} />
         {draft.style && (
-          <div className="flex items-center gap-3 rounded-xl bg-wash p-2.5">
+          <div ref={style} id={STYLE_PLACE} tabIndex={-1} className="flex scroll-mt-20 items-center gap-3 rounded-xl bg-wash p-2.5">
             <img src={draft.style.thumbnail} alt="" className="size-14 rounded-lg object-cover" />
             <div className="min-w-0 flex-1 text-sm">
               <p className="font-medium">{t('images.styleOf')}</p>
@@ -182,20 +193,13 @@ export function ImageComposer() {
           error={mistake('reference')}
           onAdd={(files) => add('reference', files)}
           onRemove={remove}
-          onRetry={(picture) => void send(picture)}
+          onRetry={(picture) => void sendPicture(picture)}
         />
 
         {order.isError && !atField && (
-          <Notice tone="danger" live>
+          <Notice tone={order.error instanceof PriceChanged ? 'warn' : 'danger'} live>
             <p>{imageProblem(order.error, i18n)}</p>
-            {problem?.status === 0 && last && (
-              <>
-                <p className="mt-1 text-soft">{t('create.safe')}</p>
-                <Button className="mt-2" onClick={() => place(last)}>
-                  {t('create.again')}
-                </Button>
-              </>
-            )}
+            {isUnanswered(problem) && <p className="mt-1 text-soft">{t('create.safe')}</p>}
           </Notice>
         )}
 
@@ -209,11 +213,15 @@ export function ImageComposer() {
             </Notice>
           ) : (
             <div className="text-sm">
-              <p className="num font-medium">
-                {draft.cards.length === 0 || !price
-                  ? t('images.pricePick')
-                  : t('images.price', { tokens: tokens(price.tokens), pictures: t('images.count', { n: draft.cards.length }) })}
-              </p>
+              {draft.cards.length > 0 && !price && reading.failed ? (
+                <PriceUnread again={reading.again} />
+              ) : (
+                <p className="num min-h-5 font-medium">
+                  {draft.cards.length === 0
+                    ? t('images.pricePick')
+                    : price && t('images.price', { tokens: tokens(price.tokens), pictures: t('images.count', { n: draft.cards.length }) })}
+                </p>
+              )}
               <p className="text-xs text-soft">{t('images.priceHint')}</p>
             </div>
           )}
@@ -227,18 +235,8 @@ export function ImageComposer() {
   )
 }
 
-/** Sends one picture, also when its page has been left meanwhile; what was removed before the answer stays removed. */
-async function send(picture: Picture): Promise<void> {
-  const put = (part: Partial<Picture>) => {
-    const fresh = (one: Picture): Picture => (one.key === picture.key ? { ...one, ...part } : one)
-    changeDraft((draft) => ({ ...draft, photos: draft.photos.map(fresh), reference: draft.reference && fresh(draft.reference) }))
-  }
-  if (!picture.file) return
-  put({ state: 'uploading', problem: undefined })
-  try {
-    const { url } = await uploadPicture(picture.file)
-    put({ state: 'ready', url, file: undefined })
-  } catch (problem) {
-    put({ state: 'failed', problem })
-  }
+/** Words that are put into a text stay words, also when a picture of them is in the clipboard, as office programs do it. */
+function isText({ target, clipboardData }: ClipboardEvent): boolean {
+  const inText = target instanceof Element && target.closest('textarea, input:not([type=file], [type=checkbox], [type=radio])')
+  return Boolean(inText && clipboardData?.types.includes('text/plain'))
 }

@@ -1,4 +1,5 @@
 import { recall, remember } from '../../app/browser-memory.ts'
+import { onLeave } from '../../app/session.ts'
 import { valueStore } from '../../app/value-store.ts'
 import type { Card, ImageJob, ImageOrder } from './images.ts'
 
@@ -47,6 +48,7 @@ const KEPT = 'reprise.imageDraft'
 
 /** What is being put together. It outlives a reload and a walk to another page. */
 export const draftStore = valueStore<Draft>(keptDraft(recall(KEPT)))
+onLeave(() => draftStore.set(emptyDraft))
 
 export function changeDraft(change: (draft: Draft) => Draft): void {
   draftStore.set(change(draftStore.get()))
@@ -100,24 +102,24 @@ export function mistakesOf(draft: Draft): Mistakes {
   return mistakes
 }
 
-export const isUploading = (draft: Draft) => [...draft.photos, draft.reference].some((picture) => picture?.state === 'uploading')
+export const picturesOf = (draft: Draft): Picture[] => [...draft.photos, ...(draft.reference ? [draft.reference] : [])]
 
-export function orderOf(draft: Draft, key: string): ImageOrder {
+export const isUploading = (draft: Draft) => picturesOf(draft).some(({ state }) => state === 'uploading')
+
+/** What is sent to the seed's function. */
+export function orderOf(draft: Draft): ImageOrder {
   const text = (value: string) => value.trim() || undefined
   const given = ({ url, name }: Picture, type: 'product' | 'reference') => ({ url, name: name.slice(0, 200), type })
   return {
-    key,
-    body: {
-      productName: text(draft.productName),
-      category: text(draft.category),
-      description: text(draft.description),
-      productImages: draft.photos.map((photo) => given(photo, 'product')),
-      referenceImageUrl: draft.reference?.url,
-      selectedCards: [...draft.cards].sort((a, b) => a - b),
-      unifiedStyling: draft.unified,
-      styleSourceImageUrl: draft.style?.url,
-      sourceJobId: draft.style?.jobId,
-      aspectRatio: draft.ratio,
-    },
+    productName: text(draft.productName),
+    category: text(draft.category),
+    description: text(draft.description),
+    productImages: draft.photos.map((photo) => given(photo, 'product')),
+    referenceImageUrl: draft.reference?.url,
+    selectedCards: [...draft.cards].sort((a, b) => a - b),
+    unifiedStyling: draft.unified,
+    styleSourceImageUrl: draft.style?.url,
+    sourceJobId: draft.style?.jobId,
+    aspectRatio: draft.ratio,
   }
 }

@@ -1,5 +1,6 @@
 import { Ban, Clock, Download, LoaderCircle, Palette, Pencil, RefreshCw, RotateCcw } from 'lucide-react'
 import { useEffect, useState, type ReactNode } from 'react'
+import { isUnanswered } from '../../app/paid.ts'
 import { clockText, useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
@@ -15,7 +16,7 @@ import { isRefusal, reasonOf } from './reason.ts'
 type Open = 'view' | 'edit' | 'regenerate'
 
 /** One card of a job: what it will be, is, or why it is not, and what can be done with it. The newest version first. */
-export function ImageCard(props: { job: ImageJob; card: Card; sizes: string; onBegun: () => void }) {
+export function ImageCard(props: { job: ImageJob; card: Card; sizes: string }) {
   const i18n = useI18n()
   const { t } = i18n
   const { job } = props
@@ -81,11 +82,11 @@ export function ImageCard(props: { job: ImageJob; card: Card; sizes: string; onB
             </IconButton>
           </div>
         ) : (
-          <Trouble card={card} name={name} onBegun={props.onBegun} />
+          <Trouble key={card.id} jobId={job.id} card={card} name={name} />
         )}
       </div>
       {open === 'view' && <ViewDialog job={job} card={card} onClose={dialog(null)} />}
-      {(open === 'edit' || open === 'regenerate') && <AgainDialog kind={open} job={job} card={card} onClose={dialog(null)} onBegun={props.onBegun} />}
+      {(open === 'edit' || open === 'regenerate') && <AgainDialog kind={open} job={job} card={card} onClose={dialog(null)} />}
     </article>
   )
 }
@@ -115,12 +116,13 @@ function Waiting({ card }: { card: Card }) {
 }
 
 /** Why it is not there, what was given back, and trying again with its price. */
-function Trouble(props: { card: Card; name: string; onBegun: () => void }) {
+function Trouble(props: { jobId: string; card: Card; name: string }) {
   const i18n = useI18n()
   const { t, tokens } = i18n
   const { card } = props
-  const act = useCardAct(card)
-  const [key, setKey] = useState(() => crypto.randomUUID())
+  const act = useCardAct(props.jobId, card)
+  // Once it has begun the page waits for the new card: a second click would be paid, too.
+  const busy = act.isPending || act.isSuccess
   const price = card.prices.retry
   const reason = reasonOf(card)
   const why = reason && (reason.key === 'reason.other' && card.error?.message ? card.error.message : t(reason.key, { name: reason.name }))
@@ -132,25 +134,24 @@ function Trouble(props: { card: Card; name: string; onBegun: () => void }) {
       </>
     )
   }
-  const again = () => act.mutate({ act: { kind: 'retry' }, key }, { onSuccess: () => (setKey(crypto.randomUUID()), props.onBegun()) })
   return (
     <>
       <p className="text-xs text-danger">{why}</p>
       {card.tokens.released > 0 && <p className="num text-xs text-soft">{t('images.givenBack', { amount: tokens(card.tokens.released) })}</p>}
       {act.isError && (
         <p role="alert" className="text-xs text-danger">
-          {imageProblem(act.error, i18n)}
+          {imageProblem(act.error, i18n)} {isUnanswered(act.error) && t('create.safe')}
         </p>
       )}
       {price !== null && (
         <Button
           look={isRefusal(card) ? 'plain' : 'primary'}
           className="mt-auto"
-          aria-disabled={act.isPending}
+          aria-disabled={busy}
           aria-label={t('images.actOf', { act: t('images.retry', { price: tokens(price) }), card: props.name })}
-          onClick={() => act.isPending || again()}
+          onClick={() => busy || act.mutate({ kind: 'retry' })}
         >
-          {act.isPending ? <LoaderCircle size={15} className="shrink-0 animate-spin" aria-hidden /> : <RotateCcw size={15} className="shrink-0 max-sm:hidden" aria-hidden />}
+          {busy ? <LoaderCircle size={15} className="shrink-0 animate-spin" aria-hidden /> : <RotateCcw size={15} className="shrink-0 max-sm:hidden" aria-hidden />}
           {t('images.retry', { price: tokens(price) })}
         </Button>
       )}

@@ -1,9 +1,10 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { api, ApiProblem, bearer, requestHeaders, serverNow, type Page } from '../../app/api.ts'
+import { api, bearer, fetchFile, serverNow, type Page } from '../../app/api.ts'
 import { usePollInterval } from '../../app/live.ts'
-import { read, readPages } from '../../app/queries.ts'
+import { paid, sendAgain } from '../../app/paid.ts'
+import { checkPrice, PriceChanged, queryClient, read, readPages, type Offer } from '../../app/queries.ts'
 import { currentLanguage } from '../../i18n/i18n.tsx'
-import { isUnsettled } from './progress.ts'
+import { isUnsettled, lineOf } from './progress.ts'
 
 export type CardStatus = 'pending' | 'processing' | 'retrying' | 'completed' | 'failed'
 export type JobStatus = 'pending' | 'processing' | 'completed' | 'failed'
@@ -25,6 +26,8 @@ export interface Card {
   error: { code: string | null; message: string; retryable: boolean; reason?: string | null } | null
   /** It came after its tokens were given back. */
   arrivedLate: boolean
+  /** None for what was made outside. */
+  generationId: string | null
   startedAt: string | null
   completedAt: string | null
   tokens: { cost: number; held: number; captured: number; released: number }
@@ -73,11 +76,13 @@ export function useImageJobs() {
   })
 }
 
+const jobPath = (id: string) => `/api/image-jobs/${encodeURIComponent(id)}`
+
 export function useImageJob(id: string) {
   const interval = usePollInterval()
   return useQuery({
     queryKey: ['image-job', id],
-    queryFn: read<ImageJob>(`/api/image-jobs/${encodeURIComponent(id)}`),
+    queryFn: read<ImageJob>(jobPath(id)),
     refetchInterval: (query) => (query.state.data ? soon(isUnsettled(query.state.data, serverNow()), interval) : false),
   })
 }
@@ -88,74 +93,60 @@ const soon = (open: boolean | undefined, interval: (open: boolean) => number | f
   return open && usual !== false ? Math.min(usual, 4000) : usual
 }
 
-export interface ImageOrder {
-  key: string
-  body: Record<string, unknown>
-}
-
-const sendAgain = (count: number, problem: Error) =>
-  count < 3 && problem instanceof ApiProblem && (problem.status === 0 || problem.code.toLowerCase() === 'request_in_progress')
+export type ImageOrder = Record<string, unknown>
 
 function useLookAgain() {
   const client = useQueryClient()
-  return () => {
-    for (const key of ['image-jobs', 'image-job', 'balance', 'ledger']) void client.invalidateQueries({ queryKey: [key] })
-  }
+  return () => Promise.all(['image-jobs', 'image-job', 'balance', 'ledger'].map((key) => client.invalidateQueries({ queryKey: [key] })))
 }
 
-export function useOrderImages() {
+/** Asks for pictures at the price that is shown. `onAccepted` is told even when the page has been left meanwhile. */
+export function useOrderImages(onAccepted: () => void) {
   const lookAgain = useLookAgain()
   return useMutation({
-    mutationFn: ({ key, body }: ImageOrder) =>
-      api<{ jobId: string }>(`/functions/v1/create-generation-job-banana?lang=${currentLanguage()}`, {
-        method: 'POST', body, headers: { 'idempotency-key': key },
-      }),
+    mutationFn: async ({ body, offer }: { body: ImageOrder; offer: Offer }) => {
+      await checkPrice(offer)
+      return paid<{ jobId: string }>(`/functions/v1/create-generation-job-banana?lang=${currentLanguage()}`, body)
+    },
+    onSuccess: onAccepted,
     retry: sendAgain,
     retryDelay: (count) => 800 * 2 ** count,
-    onSettled: lookAgain,
+    onSettled: () => void lookAgain(),
   })
 }
 
 export type CardAct = { kind: 'retry' } | { kind: 'regenerate' } | { kind: 'edit'; instruction: string }
 
-/** Makes a card again in a job of its own; the card itself stays as it is. */
-export function useCardAct({ jobId, index }: Pick<Card, 'jobId' | 'index'>) {
+/**
+ * Makes a card again in a job of its own; the card itself stays as it is. It is pending until the page shows what came of
+ * it: a second click in between would be paid, too.
+ */
+export function useCardAct(pageJobId: string, card: Card, onBegun?: () => void) {
   const lookAgain = useLookAgain()
   return useMutation({
-    mutationFn: ({ act: { kind, ...more }, key }: { act: CardAct; key: string }) =>
-      api<{ jobId: string }>(`/api/image-jobs/${encodeURIComponent(jobId)}/cards/${index}/${kind}`, {
-        method: 'POST', body: more, headers: { 'idempotency-key': key },
-      }),
+    mutationFn: async ({ kind, ...more }: CardAct) => {
+      const job = await queryClient.fetchQuery({ queryKey: ['image-job', pageJobId], queryFn: read<ImageJob>(jobPath(pageJobId)), staleTime: 0, retry: false })
+      const now = job.cards.flatMap(lineOf).find(({ id }) => id === card.id)?.prices[kind] ?? null
+      if (now !== null && now !== card.prices[kind]) throw new PriceChanged(now)
+      return paid<{ jobId: string }>(`${jobPath(card.jobId)}/cards/${card.index}/${kind}`, more)
+    },
+    onSuccess: onBegun,
     retry: sendAgain,
     onSettled: lookAgain,
   })
 }
 
 /** Sends a picture as it is; the server makes it anew from its pixels. */
-export async function uploadPicture(file: File): Promise<{ url: string; previewUrl?: string }> {
-  let response: Response
-  try {
-    response = await fetch('/api/uploads/images', {
-      method: 'POST', headers: requestHeaders({ accept: 'application/json', 'content-type': file.type }), body: file, credentials: 'same-origin',
-    })
-  } catch {
-    throw new ApiProblem(0, {})
-  }
-  const body = (await response.json().catch(() => ({}))) as Record<string, unknown>
-  if (!response.ok || typeof body.url !== 'string') throw new ApiProblem(response.status, body)
-  return { url: body.url, ...(typeof body.previewUrl === 'string' && { previewUrl: body.previewUrl }) }
-}
+export const uploadPicture = (file: File, signal: AbortSignal) => api<{ url: string }>('/api/uploads/images', { method: 'POST', body: file, signal })
 
-const zipUrl = (jobId: string) => `/api/image-jobs/${encodeURIComponent(jobId)}/zip`
+const zipUrl = (jobId: string) => `${jobPath(jobId)}/zip`
 
 /** Where a link may fetch all pictures; a pasted token cannot travel with a link. */
 export const zipLink = (jobId: string): string | undefined => (bearer() ? undefined : zipUrl(jobId))
 
 /** The same with the token, by way of this page's memory. */
 export async function saveZip(jobId: string, name: string): Promise<void> {
-  const response = await fetch(zipUrl(jobId), { headers: requestHeaders() }).catch(() => undefined)
-  if (!response?.ok) throw new ApiProblem(response?.status ?? 0, {})
-  const url = URL.createObjectURL(await response.blob())
+  const url = URL.createObjectURL(await fetchFile(zipUrl(jobId)))
   const link = Object.assign(document.createElement('a'), { href: url, download: name })
   link.click()
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
