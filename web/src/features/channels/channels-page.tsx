@@ -1,7 +1,9 @@
 import { LoaderCircle, Pencil, Plus, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { ApiProblem } from '../../app/api.ts'
+import { Listing } from '../../app/listing.tsx'
 import { problemText } from '../../app/problem-text.ts'
+import { itemsOf } from '../../app/queries.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
@@ -14,12 +16,11 @@ import { isEnded, useChannels, useDeleteChannel, useJob, useRunOnce, type Channe
 import { JobPanel } from './job-panel.tsx'
 
 export function ChannelsPage() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const channels = useChannels()
   const [edited, setEdited] = useState<{ channel?: Channel } | null>(null)
   const [doomed, setDoomed] = useState<Channel | null>(null)
-  const items = channels.data?.pages.flatMap((page) => page.items) ?? []
+  const items = itemsOf(channels)
   const add = (
     <Button look="primary" onClick={() => setEdited({})}>
       <Plus size={17} aria-hidden />
@@ -35,39 +36,29 @@ export function ChannelsPage() {
         </div>
         {items.length > 0 && add}
       </div>
-      {channels.isPending && <Skeleton className="h-40 rounded-2xl" />}
-      {channels.isError && items.length === 0 && (
-        <Notice tone="danger" live>
-          <p>{problemText(channels.error, i18n)}</p>
-          <Button className="mt-2" onClick={() => void channels.refetch()}>
-            {t('action.retry')}
-          </Button>
-        </Notice>
-      )}
-      {channels.isSuccess && items.length === 0 && (
-        <div className="sheet">
-          <Empty title={t('channels.emptyTitle')} text={t('channels.emptyText')}>
-            {add}
-          </Empty>
-        </div>
-      )}
-      <ul className="grid items-start gap-4 lg:grid-cols-2">
-        {items.map((channel) => (
-          <ChannelCard
-            key={channel.id}
-            channel={channel}
-            onEdit={() => setEdited({ channel })}
-            onDelete={() => setDoomed(channel)}
-          />
-        ))}
-      </ul>
-      {channels.hasNextPage && (
-        <div className="mt-5 flex justify-center">
-          <Button disabled={channels.isFetchingNextPage} onClick={() => void channels.fetchNextPage()}>
-            {t('action.more')}
-          </Button>
-        </div>
-      )}
+      <Listing
+        of={channels}
+        count={items.length}
+        skeleton={<Skeleton className="h-40 rounded-2xl" />}
+        empty={
+          <div className="sheet">
+            <Empty title={t('channels.emptyTitle')} text={t('channels.emptyText')}>
+              {add}
+            </Empty>
+          </div>
+        }
+      >
+        <ul className="grid items-start gap-4 lg:grid-cols-2">
+          {items.map((channel) => (
+            <ChannelCard
+              key={channel.id}
+              channel={channel}
+              onEdit={() => setEdited({ channel })}
+              onDelete={() => setDoomed(channel)}
+            />
+          ))}
+        </ul>
+      </Listing>
       {edited && <ChannelForm channel={edited.channel} onClose={() => setEdited(null)} />}
       {doomed && <DeleteDialog channel={doomed} onClose={() => setDoomed(null)} />}
     </>

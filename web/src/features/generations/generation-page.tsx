@@ -1,16 +1,15 @@
-import { Link, useParams } from '@tanstack/react-router'
-import { ArrowLeft, ChevronRight } from 'lucide-react'
+import { Link, Navigate, useParams } from '@tanstack/react-router'
+import { ChevronRight } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { ApiProblem, serverNow } from '../../app/api.ts'
-import { NotFound } from '../../app/dead-ends.tsx'
+import { LoadFailed } from '../../app/load-failed.tsx'
+import { Missing } from '../../app/missing.tsx'
+import { Moment } from '../../app/moment.tsx'
 import { usePageName } from '../../app/page-name.ts'
-import { problemText } from '../../app/problem-text.ts'
-import { bytesText, momentText } from '../../app/time.ts'
+import { bytesText } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
-import { Button } from '../../ui/button.tsx'
+import { BackLink } from '../../ui/back-link.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
-import { Notice } from '../../ui/notice.tsx'
 import { eventSentence, plainType, type TimelineEvent, type Tone } from './event-sentence.ts'
 import { isOpen, titleOf, useEvents, useGeneration, wishesIn, type Generation } from './generations.ts'
 import { Outcome, Retries } from './outcome.tsx'
@@ -20,38 +19,20 @@ import { Variants } from './variants.tsx'
 
 /** Everything about one generation: where it stands, who it is, what happened to it and what it cost. */
 export function GenerationPage() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const { id } = useParams({ strict: false }) as { id: string }
   const asked = useGeneration(id)
   const generation = asked.data
   usePageName(generation && titleOf(generation, t('gen.untitled')))
+  // A card is shown with its order.
+  if (generation?.imageJobId) return <Navigate to="/images/$id" params={{ id: generation.imageJobId }} replace />
   return (
     <>
-      <Link to="/" className="-ml-2 mb-3 inline-flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
-        <ArrowLeft size={16} aria-hidden />
-        {t('gen.back')}
-      </Link>
+      <BackLink to="/">{t('gen.back')}</BackLink>
       {asked.isPending && <Skeleton className="h-64" />}
-      {asked.isError && !generation && <Missing problem={asked.error} retry={() => void asked.refetch()} />}
+      <Missing of={asked} />
       {generation && <Whole generation={generation} />}
     </>
-  )
-}
-
-function Missing(props: { problem: Error; retry: () => void }) {
-  const i18n = useI18n()
-  const { t } = i18n
-  if (props.problem instanceof ApiProblem && props.problem.status === 404) {
-    return <NotFound />
-  }
-  return (
-    <Notice tone="danger" live>
-      <p>{problemText(props.problem, i18n)}</p>
-      <Button className="mt-2" onClick={props.retry}>
-        {t('action.retry')}
-      </Button>
-    </Notice>
   )
 }
 
@@ -129,8 +110,8 @@ function ReceiptPart({ generation }: { generation: Generation }) {
 
 function Identity({ generation }: { generation: Generation }) {
   const wishes = wishesIn(generation)
-  const { t, language } = useI18n()
-  const moment = (iso: string | null | undefined) => (iso ? momentText(iso, language, serverNow()) : '–')
+  const { t } = useI18n()
+  const moment = (iso: string | null | undefined) => (iso ? <Moment key="at" at={iso} /> : '–')
   return (
     <Part title={t('detail.ids')}>
       <div className="mb-3 grid gap-2 text-sm">
@@ -198,7 +179,7 @@ function WishesPart({ generation }: { generation: Generation }) {
 }
 
 function Attempts({ generation }: { generation: Generation }) {
-  const { t, language } = useI18n()
+  const { t } = useI18n()
   const attempts = generation.attempts ?? []
   return (
     <Part title={t('detail.attempts')}>
@@ -211,7 +192,7 @@ function Attempts({ generation }: { generation: Generation }) {
               <span className="text-soft">{attempt.state}</span>
             </p>
             {(attempt.sentAt ?? attempt.createdAt) && (
-              <p className="num text-xs text-soft">{momentText((attempt.sentAt ?? attempt.createdAt)!, language, serverNow())}</p>
+              <Moment at={(attempt.sentAt ?? attempt.createdAt)!} className="num text-xs text-soft" />
             )}
             {attempt.errorCode && <p className="text-danger">{plainType(attempt.errorCode)}</p>}
           </li>
@@ -222,17 +203,16 @@ function Attempts({ generation }: { generation: Generation }) {
 }
 
 function Timeline({ generation }: { generation: Generation }) {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const events = useEvents(generation.id, isOpen(generation))
   return (
     <Part title={t('detail.timeline')}>
       {events.isPending && <Skeleton className="h-40" />}
-      {events.isError && <Notice tone="danger">{problemText(events.error, i18n)}</Notice>}
+      <LoadFailed of={events} />
       {events.data?.length === 0 && <p className="text-sm text-soft">{t('detail.noEvents')}</p>}
       <ol>
         {events.data?.map((event, i) => (
-          <Moment key={event.id} event={event} last={i === events.data.length - 1} />
+          <Happening key={event.id} event={event} last={i === events.data.length - 1} />
         ))}
       </ol>
     </Part>
@@ -241,7 +221,7 @@ function Timeline({ generation }: { generation: Generation }) {
 
 const DOTS: Record<Tone, string> = { good: 'bg-accent', bad: 'bg-danger', plain: 'bg-edge' }
 
-function Moment({ event, last }: { event: TimelineEvent; last: boolean }) {
+function Happening({ event, last }: { event: TimelineEvent; last: boolean }) {
   const { t, tokens, language } = useI18n()
   const said = eventSentence(event)
   const sentence = said.key ? t(said.key, { amount: tokens(said.tokens) }) : plainType(event.type)

@@ -1,11 +1,11 @@
 import { Link } from '@tanstack/react-router'
-import { ArrowLeft } from 'lucide-react'
 import { useEffect, useEffectEvent, useRef, useState } from 'react'
-import { problemText } from '../../app/problem-text.ts'
+import { Listing } from '../../app/listing.tsx'
+import { itemsOf } from '../../app/queries.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
-import { Button, buttonLook } from '../../ui/button.tsx'
+import { BackLink } from '../../ui/back-link.tsx'
+import { buttonLook } from '../../ui/button.tsx'
 import { Empty, Skeleton } from '../../ui/empty.tsx'
-import { Notice } from '../../ui/notice.tsx'
 import { altOf, ViewDialog } from './card-dialogs.tsx'
 import { cardName } from './card-choice.tsx'
 import { useImageJobs, type Card, type ImageJob } from './images.ts'
@@ -18,8 +18,7 @@ export function GalleryPage() {
   const list = useImageJobs()
   const [seen, setSeen] = useState<{ job: ImageJob; card: Card } | null>(null)
   const end = useRef<HTMLDivElement>(null)
-  const jobs = list.data?.pages.flatMap((page) => page.items) ?? []
-  const pictures = jobs.flatMap((job) => job.cards.filter((card) => card.status === 'completed' && card.imageUrl).map((card) => ({ job, card })))
+  const pictures = itemsOf(list).flatMap((job) => job.cards.filter((card) => card.status === 'completed' && card.imageUrl).map((card) => ({ job, card })))
   const reach = useEffectEvent(() => {
     if (list.hasNextPage && !list.isFetchingNextPage && !list.isError) void list.fetchNextPage()
   })
@@ -33,62 +32,49 @@ export function GalleryPage() {
   const columns = 'grid grid-cols-3 gap-2 sm:grid-cols-4 sm:gap-3 lg:grid-cols-6'
   return (
     <>
-      <Link to="/images" activeOptions={{ exact: true }} className="-ml-2 mb-2 inline-flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
-        <ArrowLeft size={16} aria-hidden />
-        {t('images.back')}
-      </Link>
+      <BackLink to="/images">{t('images.back')}</BackLink>
       <h1 className="text-2xl font-semibold tracking-tight">{t('images.gallery')}</h1>
       <p className="mt-1 mb-5 text-sm text-soft">{t('images.galleryHint')}</p>
-      {list.isPending && (
-        <div className={columns} aria-busy="true">
-          {Array.from({ length: 12 }, (_, i) => (
-            <Skeleton key={i} className="aspect-[3/4]" />
-          ))}
-        </div>
-      )}
-      {list.isError && (
-        <Notice tone="danger" live className="mb-4">
-          <p>
-            {t('images.loadFailed')} {problemText(list.error, i18n)}
-          </p>
-          <Button className="mt-2" onClick={() => void list.refetch()}>
-            {t('action.retry')}
-          </Button>
-        </Notice>
-      )}
-      {list.isSuccess && pictures.length === 0 && !list.hasNextPage && (
-        <div className="sheet">
-          <Empty title={t('images.galleryEmpty')} text={t('images.galleryEmptyText')}>
-            <Link to="/images" className={buttonLook('primary')}>
-              {t('images.galleryDo')}
-            </Link>
-          </Empty>
-        </div>
-      )}
-      <ul className={columns}>
-        {pictures.map(({ job, card }) => {
-          const name = cardName(card.type, i18n)
-          return (
-            <li key={card.id}>
-              <button
-                type="button"
-                aria-label={t('images.open', { card: altOf(job, name) })}
-                onClick={() => setSeen({ job, card })}
-                className="block aspect-[3/4] w-full overflow-hidden rounded-lg bg-sunken transition hover:brightness-95"
-              >
-                <Picture card={card} ratio={job.aspectRatio} alt="" fit="contain" />
-              </button>
-            </li>
-          )
-        })}
-      </ul>
-      <div ref={end} className="mt-4 flex min-h-9 justify-center">
-        {list.hasNextPage && (
-          <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            {t('action.more')}
-          </Button>
-        )}
-      </div>
+      <Listing
+        of={list}
+        count={pictures.length}
+        failed={t('images.loadFailed')}
+        skeleton={
+          <div className={columns}>
+            {Array.from({ length: 12 }, (_, i) => (
+              <Skeleton key={i} className="aspect-[3/4]" />
+            ))}
+          </div>
+        }
+        empty={
+          <div className="sheet">
+            <Empty title={t('images.galleryEmpty')} text={t('images.galleryEmptyText')}>
+              <Link to="/images" className={buttonLook('primary')}>
+                {t('images.galleryDo')}
+              </Link>
+            </Empty>
+          </div>
+        }
+      >
+        <ul className={columns}>
+          {pictures.map(({ job, card }) => {
+            const name = cardName(card.type, i18n)
+            return (
+              <li key={card.id}>
+                <button
+                  type="button"
+                  aria-label={t('images.open', { card: altOf(job, name) })}
+                  onClick={() => setSeen({ job, card })}
+                  className="block aspect-[3/4] w-full overflow-hidden rounded-lg bg-sunken transition hover:brightness-95"
+                >
+                  <Picture card={card} ratio={job.aspectRatio} alt="" fit="contain" />
+                </button>
+              </li>
+            )
+          })}
+        </ul>
+      </Listing>
+      <div ref={end} />
       {seen && <ViewDialog job={seen.job} card={seen.card} linkToJob onClose={() => setSeen(null)} />}
     </>
   )

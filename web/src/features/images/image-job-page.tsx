@@ -1,35 +1,33 @@
 import { Link, useParams } from '@tanstack/react-router'
-import { ArrowLeft, FolderDown, LoaderCircle } from 'lucide-react'
-import { useState, type ReactNode } from 'react'
-import { ApiProblem, serverNow } from '../../app/api.ts'
-import { NotFound } from '../../app/dead-ends.tsx'
+import { FolderDown, LoaderCircle } from 'lucide-react'
+import { useEffect, useRef, useState, type ReactNode } from 'react'
+import { Missing } from '../../app/missing.tsx'
+import { Moment } from '../../app/moment.tsx'
 import { usePageName } from '../../app/page-name.ts'
 import { problemText } from '../../app/problem-text.ts'
-import { clockText, momentText, useNow } from '../../app/time.ts'
+import { clockText, useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
+import { BackLink } from '../../ui/back-link.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
+import { cardName } from './card-choice.tsx'
 import { saveZip, useImageJob, zipLink, type ImageJob } from './images.ts'
 import { ImageCard } from './image-card.tsx'
 import { JobBadge, JobBar, tallyText } from './job-badge.tsx'
-import { fileName, isJobOpen, lineOf, shapeOf } from './progress.ts'
+import { fileName, isJobOpen, lineOf, newsOf, shapeOf } from './progress.ts'
 
 /** One job as it is now: a card each, live while it runs, and everything that was asked for. */
 export function ImageJobPage() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const { id } = useParams({ strict: false }) as { id: string }
   const asked = useImageJob(id)
   const job = asked.data
   usePageName(job && (job.productName || t('gen.untitled')))
   return (
     <>
-      <Link to="/images" activeOptions={{ exact: true }} className="-ml-2 mb-3 inline-flex min-h-9 pointer-coarse:min-h-11 items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink">
-        <ArrowLeft size={16} aria-hidden />
-        {t('images.back')}
-      </Link>
+      <BackLink to="/images">{t('images.back')}</BackLink>
       {asked.isPending && (
         <div aria-busy="true" className="grid gap-4">
           <Skeleton className="h-28 rounded-2xl" />
@@ -40,35 +38,18 @@ export function ImageJobPage() {
           </div>
         </div>
       )}
-      {asked.isError && !job && <Missing problem={asked.error} retry={() => void asked.refetch()} />}
+      <Missing of={asked} text={t('images.loadFailed')} />
       {job && <Whole key={job.id} job={job} />}
     </>
-  )
-}
-
-function Missing(props: { problem: Error; retry: () => void }) {
-  const i18n = useI18n()
-  const { t } = i18n
-  if (props.problem instanceof ApiProblem && (props.problem.status === 404 || props.problem.status === 422)) {
-    return <NotFound />
-  }
-  return (
-    <Notice tone="danger" live>
-      <p>
-        {t('images.loadFailed')} {problemText(props.problem, i18n)}
-      </p>
-      <Button className="mt-2" onClick={props.retry}>
-        {t('action.retry')}
-      </Button>
-    </Notice>
   )
 }
 
 function Whole({ job }: { job: ImageJob }) {
   const i18n = useI18n()
   const { t } = i18n
-  const [begun, setBegun] = useState(0)
   const open = isJobOpen(job)
+  // What nothing of ours ended says so only here.
+  const told = (job.cards.length === 0 || job.cards.some((card) => card.status === 'failed' && card.generationId === null)) && job.errorMessage
   const { width, height } = shapeOf(job.aspectRatio)
   const wide = width > height
   const sizes = wide ? '(min-width: 1024px) 24rem, (min-width: 640px) 46vw, 92vw' : '(min-width: 1280px) 15.5rem, (min-width: 1024px) 14rem, (min-width: 640px) 31vw, 46vw'
@@ -96,22 +77,48 @@ function Whole({ job }: { job: ImageJob }) {
           <div className="mt-2 flex min-h-9 flex-wrap items-center justify-between gap-x-4 gap-y-2">
             <p role="status" className="num text-sm">
               {tallyText(job, i18n)}
-              <span className="sr-only">{begun > 0 ? ` ${t('images.begun')}` : ''}</span>
             </p>
+            <VersionNews job={job} />
             <Zip job={job} />
           </div>
+          {told && (
+            <Notice tone="danger" className="mt-2">
+              {told}
+            </Notice>
+          )}
           {open && <p className="mt-1 text-xs text-soft">{t('images.leave')}</p>}
         </section>
         <ul className={`grid gap-3 sm:gap-4 ${wide ? 'sm:grid-cols-2' : 'grid-cols-2 sm:grid-cols-3'}`}>
           {job.cards.map((card) => (
             <li key={card.id} className="flex min-w-0 *:w-full">
-              <ImageCard job={job} card={card} sizes={sizes} onBegun={() => setBegun((n) => n + 1)} />
+              <ImageCard job={job} card={card} sizes={sizes} />
             </li>
           ))}
         </ul>
       </div>
       <Wishes job={job} />
     </div>
+  )
+}
+
+/** Says how a picture that is made again fares, and then falls silent. */
+function VersionNews({ job }: { job: ImageJob }) {
+  const i18n = useI18n()
+  const before = useRef(job)
+  const [news, setNews] = useState('')
+  useEffect(() => {
+    const told = newsOf(before.current, job)
+    before.current = job
+    if (told.length > 0) setNews(told.map(({ key, type }) => i18n.t(key, { card: cardName(type, i18n) })).join(' '))
+  }, [job, i18n])
+  useEffect(() => {
+    const timer = setTimeout(() => setNews(''), 5000)
+    return () => clearTimeout(timer)
+  }, [news])
+  return (
+    <span role="status" className="sr-only">
+      {news}
+    </span>
   )
 }
 
@@ -166,12 +173,12 @@ function Zip({ job }: { job: ImageJob }) {
 }
 
 function Wishes({ job }: { job: ImageJob }) {
-  const { t, tokens, language } = useI18n()
+  const { t, tokens } = useI18n()
   const { cost, held, captured, released } = job.tokens
   const rows: [string, ReactNode][] = [
     [t('images.category'), job.category],
     [t('images.ratio'), job.aspectRatio],
-    [t('images.created'), momentText(job.createdAt, language, serverNow())],
+    [t('images.created'), <Moment key="at" at={job.createdAt} />],
     [t('images.receipt'), <strong key="p" className="font-semibold">{tokens(Math.max(cost, job.tokensCost))}</strong>],
     [t('detail.held'), held > 0 && tokens(held)],
     [t('detail.captured'), captured > 0 && tokens(captured)],

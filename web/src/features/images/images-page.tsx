@@ -1,12 +1,12 @@
 import { Link } from '@tanstack/react-router'
 import { Ban, Clock, Images, LoaderCircle } from 'lucide-react'
 import { serverNow } from '../../app/api.ts'
-import { problemText } from '../../app/problem-text.ts'
+import { Listing } from '../../app/listing.tsx'
+import { itemsOf } from '../../app/queries.ts'
 import { momentText } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
-import { Button, buttonLook } from '../../ui/button.tsx'
+import { buttonLook } from '../../ui/button.tsx'
 import { Empty, Skeleton } from '../../ui/empty.tsx'
-import { Notice } from '../../ui/notice.tsx'
 import { cardIcon, cardName } from './card-choice.tsx'
 import { altOf, ratioStyle } from './card-dialogs.tsx'
 import { ImageComposer } from './composer.tsx'
@@ -31,7 +31,7 @@ export function ImagesPage() {
 function NowOpen() {
   const i18n = useI18n()
   const { t } = i18n
-  const open = useImageJobs().data?.pages.flatMap((page) => page.items).filter(isJobOpen) ?? []
+  const open = itemsOf(useImageJobs()).filter(isJobOpen)
   if (open.length === 0) return null
   return (
     <nav aria-label={t('images.nowOpen')} className="sheet mb-5 px-4 py-2 lg:hidden">
@@ -48,10 +48,9 @@ function NowOpen() {
 
 /** What was asked for, newest first: whoever left finds it here as it stands. */
 function JobList() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const list = useImageJobs()
-  const jobs = list.data?.pages.flatMap((page) => page.items) ?? []
+  const jobs = itemsOf(list)
   return (
     <section aria-labelledby="image-jobs" className="min-w-0">
       <div className="mb-3 flex items-center justify-between gap-3">
@@ -65,49 +64,34 @@ function JobList() {
           </Link>
         )}
       </div>
-      {list.isPending && (
-        <div className="grid gap-3" aria-busy="true">
-          {[0, 1].map((i) => (
-            <div key={i} className="sheet p-5">
-              <Skeleton className="h-5 w-1/2" />
-              <div className="mt-4 grid grid-cols-3 gap-2 sm:grid-cols-6">
-                {[0, 1, 2].map((j) => (
-                  <Skeleton key={j} className="aspect-[3/4]" />
-                ))}
-              </div>
+      <Listing
+        of={list}
+        count={jobs.length}
+        failed={t('images.loadFailed')}
+        skeleton={[0, 1].map((i) => (
+          <div key={i} className="sheet mb-3 p-5">
+            <Skeleton className="h-5 w-1/2" />
+            <div className="mt-4 grid grid-cols-3 gap-2 sm:grid-cols-6">
+              {[0, 1, 2].map((j) => (
+                <Skeleton key={j} className="aspect-[3/4]" />
+              ))}
             </div>
-          ))}
-        </div>
-      )}
-      {list.isError && jobs.length === 0 && (
-        <Notice tone="danger" live>
-          <p>
-            {t('images.loadFailed')} {problemText(list.error, i18n)}
-          </p>
-          <Button className="mt-2" onClick={() => void list.refetch()}>
-            {t('action.retry')}
-          </Button>
-        </Notice>
-      )}
-      {list.isSuccess && jobs.length === 0 && (
-        <div className="sheet">
-          <Empty title={t('images.emptyTitle')} text={t('images.emptyText')} />
-        </div>
-      )}
-      <ul className="grid gap-3">
-        {jobs.map((job) => (
-          <li key={job.id} className="min-w-0">
-            <JobRow job={job} />
-          </li>
+          </div>
         ))}
-      </ul>
-      {list.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button disabled={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            {t('action.more')}
-          </Button>
-        </div>
-      )}
+        empty={
+          <div className="sheet">
+            <Empty title={t('images.emptyTitle')} text={t('images.emptyText')} />
+          </div>
+        }
+      >
+        <ul className="grid gap-3">
+          {jobs.map((job) => (
+            <li key={job.id} className="min-w-0">
+              <JobRow job={job} />
+            </li>
+          ))}
+        </ul>
+      </Listing>
     </section>
   )
 }
@@ -128,6 +112,7 @@ function JobRow({ job }: { job: ImageJob }) {
           </h3>
           <p className="num text-xs text-soft">
             {[momentText(job.createdAt, language, serverNow()), tokens(job.tokensCost), tallyText(job, i18n)].join(' · ')}
+            {job.sourceJobId && <span className="block">{t('images.fromJob')}</span>}
           </p>
         </div>
         <JobBadge job={job} />

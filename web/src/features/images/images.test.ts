@@ -7,7 +7,7 @@ import { isRefusal, reasonOf } from './reason.ts'
 
 const card = (id: string, more: Partial<Card> = {}): Card => ({
   id, jobId: 'job', index: 0, type: 'cover', status: 'completed', imageUrl: `/${id}.png`, thumbnailUrl: `/${id}.webp`, retryCount: 0, retryAfter: null,
-  error: null, arrivedLate: false, startedAt: null, completedAt: null, tokens: { cost: 1, held: 0, captured: 1, released: 0 }, prices: { retry: null, regenerate: 1, edit: 2 }, ...more,
+  error: null, arrivedLate: false, generationId: id, startedAt: null, completedAt: null, tokens: { cost: 1, held: 0, captured: 1, released: 0 }, prices: { retry: null, regenerate: 1, edit: 2 }, ...more,
 })
 const job = (cards: Card[], more: Partial<ImageJob> = {}): ImageJob => ({
   id: 'job', productName: 'Tote', category: 'Bags', description: null, status: 'processing', totalCards: cards.length, completedCards: 0,

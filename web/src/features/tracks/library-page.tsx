@@ -2,7 +2,9 @@ import { Link, useSearch } from '@tanstack/react-router'
 import { Download, FolderDown, Search, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { clockText, momentText } from '../../app/time.ts'
+import { Listing } from '../../app/listing.tsx'
 import { problemText } from '../../app/problem-text.ts'
+import { itemsOf } from '../../app/queries.ts'
 import { serverNow } from '../../app/api.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook, IconButton } from '../../ui/button.tsx'
@@ -20,13 +22,12 @@ import { RetryDownload } from './retry-download-button.tsx'
 import { downloadUrl, exportUrl, isUnsaved, useDeleteTrack, useTracks, type Track } from './tracks.ts'
 
 export function LibraryPage() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const tracks = useTracks()
   const { track: sought } = useSearch({ from: '/library' })
   const [words, setWords] = useState('')
   const [doomed, setDoomed] = useState<Track | null>(null)
-  const all = tracks.data?.pages.flatMap((page) => page.items) ?? []
+  const all = itemsOf(tracks)
   const shown = all.filter((track) => (track.title ?? '').toLowerCase().includes(words.trim().toLowerCase()))
   const heard = shown.map((track) =>
     playableOf(track, {
@@ -63,49 +64,39 @@ export function LibraryPage() {
         )}
       </div>
       {sought && <SoughtTrack key={sought} id={sought} onDelete={setDoomed} />}
-      {tracks.isPending && (
-        <div className={GRID}>
-          {Array.from({ length: 8 }, (_, i) => (
-            <Skeleton key={i} className="aspect-[4/5] rounded-2xl" />
+      <Listing
+        of={tracks}
+        count={all.length}
+        skeleton={
+          <div className={GRID}>
+            {Array.from({ length: 8 }, (_, i) => (
+              <Skeleton key={i} className="aspect-[4/5] rounded-2xl" />
+            ))}
+          </div>
+        }
+        empty={
+          <div className="sheet">
+            <Empty title={t('library.emptyTitle')} text={t('library.emptyText')}>
+              <Link to="/" className={buttonLook('primary')}>
+                {t('library.emptyDo')}
+              </Link>
+            </Empty>
+          </div>
+        }
+      >
+        {shown.length === 0 && <p className="py-10 text-center text-soft">{t('library.noMatch')}</p>}
+        <ul className={GRID}>
+          {shown.map((track, i) => (
+            <Tile
+              key={track.id}
+              track={track}
+              what={heard[i]}
+              queue={queue}
+              onDelete={() => setDoomed(track)}
+            />
           ))}
-        </div>
-      )}
-      {tracks.isError && all.length === 0 && (
-        <Notice tone="danger" live>
-          <p>{problemText(tracks.error, i18n)}</p>
-          <Button className="mt-2" onClick={() => void tracks.refetch()}>
-            {t('action.retry')}
-          </Button>
-        </Notice>
-      )}
-      {tracks.isSuccess && all.length === 0 && (
-        <div className="sheet">
-          <Empty title={t('library.emptyTitle')} text={t('library.emptyText')}>
-            <Link to="/" className={buttonLook('primary')}>
-              {t('library.emptyDo')}
-            </Link>
-          </Empty>
-        </div>
-      )}
-      {all.length > 0 && shown.length === 0 && <p className="py-10 text-center text-soft">{t('library.noMatch')}</p>}
-      <ul className={GRID}>
-        {shown.map((track, i) => (
-          <Tile
-            key={track.id}
-            track={track}
-            what={heard[i]}
-            queue={queue}
-            onDelete={() => setDoomed(track)}
-          />
-        ))}
-      </ul>
-      {tracks.hasNextPage && (
-        <div className="mt-6 flex justify-center">
-          <Button disabled={tracks.isFetchingNextPage} onClick={() => void tracks.fetchNextPage()}>
-            {t('action.more')}
-          </Button>
-        </div>
-      )}
+        </ul>
+      </Listing>
       {doomed && <DeleteDialog track={doomed} onClose={() => setDoomed(null)} />}
     </>
   )
