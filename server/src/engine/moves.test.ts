@@ -211,6 +211,14 @@ describe('stories that once went wrong', () => {
     expect(after.generation.state).toBe('submitting')
   })
 
+  it('attempts that were lost with their workers make no wait longer: only refusals do', () => {
+    const refused = (number: number): Evidence => ({ kind: 'refused', attemptId: `a${number}`, sent: true, error: problem('unavailable') })
+    const lost = (number: number): Evidence[] => [slot(number), { kind: 'lease_lost' }]
+    const waitAfter = (evidences: Evidence[]) => tell(evidences).after.generation.dispatchAt! - (START + evidences.length * 1_000)
+    expect(waitAfter([...lost(1), ...lost(2), ...lost(3), ...sent(4), refused(4)])).toBe(1_000)
+    expect(waitAfter([...lost(1), ...sent(2), refused(2), ...lost(3), ...sent(4), refused(4)])).toBe(2_000)
+  })
+
   it.each([true, false])('a refusal that its provider calls final ends the request, whatever its class (sent: %s)', (wasSent) => {
     const { after, settle } = tell([...sent(), { kind: 'refused', attemptId: 'a1', sent: wasSent, error: { ...problem('unavailable'), final: true } }])
     expect(after.generation).toMatchObject({ state: 'failed', errorCode: 'unavailable' })

@@ -104,6 +104,31 @@ describe('a body that is made while it is sent', () => {
     expect(await failure(post(await deadAddress(), { body: body(pieces(), 100) }))).toMatchObject({ phase: 'before_send' })
   })
 
+  it.each([
+    ['a refusal before it is whole is the answer', (socket: Socket) => void socket.end('HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}'), { status: 413 }],
+    ['a connection that breaks meanwhile is a failure after sending', (socket: Socket) => void socket.resetAndDestroy(), { phase: 'after_send' }],
+  ])('%s, and the rest is not made', async (_, answer, expected) => {
+    const hasty = createServer((socket) => void socket.on('error', () => {}).once('data', () => answer(socket)).resume())
+    await new Promise<void>((resolve) => hasty.listen(0, '127.0.0.1', resolve))
+    let made = 0
+    let closed = false
+    async function* pieces() {
+      try {
+        for (; made < 1_000; made++) {
+          yield Buffer.alloc(100_000)
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      } finally {
+        closed = true
+      }
+    }
+    const url = `http://127.0.0.1:${(hasty.address() as AddressInfo).port}/`
+    expect(await post(url, { body: body(pieces(), 100_000_000) }).catch((error: unknown) => error)).toMatchObject(expected)
+    await expect.poll(() => closed).toBe(true)
+    expect(made).toBeLessThan(1_000)
+    hasty.close()
+  })
+
   it('is left where it is when the one who listens stops reading, and is ended by the time-out', async () => {
     const deaf = createServer((socket) => void socket.on('error', () => {}).pause())
     await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))

@@ -9,7 +9,8 @@ import { candidate, picture } from './fixtures.ts'
 /** The adapter in a process of its own, so that what it takes is its own. */
 const PROGRAM = fileURLToPath(new URL('testing/many-pictures.ts', import.meta.url))
 const ABOVE_IDLE_MB = 450
-const LONGEST_STALL_MS = 1_500
+/** A busy machine takes a second of it; leases are renewed every few. */
+const LONGEST_STALL_MS = 3_000
 
 describe('32 pictures at once, each after five photos of 2.7 MB', () => {
   it(`take less than ${ABOVE_IDLE_MB} MB above idle and never hold up the process for ${LONGEST_STALL_MS} ms, so that no lease is lost`, { timeout: 80_000 }, async () => {

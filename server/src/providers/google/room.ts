@@ -46,5 +46,3 @@ export function createRoom(bytes: number) {
     },
   }
 }
-
-export type Room = ReturnType<typeof createRoom>
