@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { api, type Page } from '../../app/api.ts'
+import { en, type Key } from '../../i18n/en.ts'
 import { paid } from '../../app/paid.ts'
 import { read, readPages } from '../../app/queries.ts'
 
@@ -13,6 +14,7 @@ export interface Movement {
   fromAccount: string
   toAccount: string
   generationId: string | null
+  imageJobId: string | null
   itemIndex: number | null
   reason: string
   /** The reason in the reader's words, when it is an error. */
@@ -51,6 +53,12 @@ export const useMovements = (search: Search, enabled: boolean) => {
     enabled,
     ...readPages<Page<Movement>>(`/api/ledger/explorer?limit=50${query && `&${query}`}`),
   })
+}
+
+/** How a promise about tokens is broken, in the reader's words; one that this page does not know yet by its own name. */
+export function promiseText(promise: string, t: (key: Key) => string): string {
+  const key = `promise.${promise}`
+  return Object.hasOwn(en, key) ? t(key as Key) : promise
 }
 
 export interface Health {

@@ -6,7 +6,7 @@ import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
-import { useCheckNow, useHealth, type Health } from './book.ts'
+import { promiseText, useCheckNow, useHealth, type Health } from './book.ts'
 
 /** Whether the promises about tokens are kept, by the daily look or one made now. */
 export function HealthCard() {
@@ -55,7 +55,7 @@ function Finding({ health: { last, failure, nextAt } }: { health: Health }) {
         <ul className="max-h-60 overflow-y-auto border-y border-line font-mono text-xs">
           {last.violations.map((one, place) => (
             <li key={place} className="py-1.5 break-words">
-              {one.promise} · {one.userId}
+              {promiseText(one.promise, t)} · {one.userId}
               {one.generationId && ` · ${one.generationId}`}
             </li>
           ))}
