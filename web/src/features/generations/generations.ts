@@ -63,6 +63,7 @@ export interface Generation {
   indeterminate?: boolean
   blockedReason?: string | null
   regeneratedFrom?: string | null
+  imageJobId?: string | null
   error?: { code: string; message: string; retryable?: boolean; charged?: boolean } | null
   receipt?: Receipt
 }

@@ -11,6 +11,7 @@ export interface LedgerEntry {
   available?: number | null
   held?: number | null
   generationId?: string | null
+  imageJobId?: string | null
   reason?: string | null
   /** The reason in the reader's words, when it is an error. */
   text?: string | null
