@@ -1,23 +1,23 @@
 import { CircleCheck, CircleDashed, CircleX } from 'lucide-react'
 import { useState, type ReactNode } from 'react'
 import { NotFound } from '../../app/dead-ends.tsx'
+import { LoadFailed } from '../../app/load-failed.tsx'
+import { Moment } from '../../app/moment.tsx'
 import { problemText } from '../../app/problem-text.ts'
 import { isOperator, useUser } from '../../app/session.ts'
 import { leftText, momentText, useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
-import { Notice } from '../../ui/notice.tsx'
 import { isMet, useArchiveNow, useBoard, type Board, type Expiring, type Failure, type Goal } from './archive.ts'
 
 /** For operators: whether everything that providers delete gets to us in time, and one click where it does not. */
 export function ArchivePage() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const user = useUser()
   const operator = isOperator(user)
   const [asked, setAsked] = useState<string[]>([])
-  const board = useBoard(operator, asked.length > 0)
+  const board = useBoard(operator, asked)
   const data = board.data
   if (user && !operator) return <NotFound />
   return (
@@ -31,14 +31,7 @@ export function ArchivePage() {
           ))}
         </div>
       )}
-      {board.isError && (
-        <Notice tone={data ? 'warn' : 'danger'} live className="mb-4">
-          <p>{problemText(board.error, i18n)}</p>
-          <Button className="mt-2" onClick={() => void board.refetch()}>
-            {t('action.retry')}
-          </Button>
-        </Notice>
-      )}
+      <LoadFailed of={board} even className="mb-4" />
       {data && (
         <div className="grid gap-4 sm:gap-5">
           <Goals targets={data.targets} />
@@ -200,7 +193,7 @@ function Runs({ runs }: { runs: Board['runs'] }) {
         <div>
           <dt className="text-soft">{t('archive.nextRun')}</dt>
           <dd className="num font-medium">
-            <time dateTime={nextAt}>{momentText(nextAt, language, now)}</time>
+            <Moment at={nextAt} />
             <span className="ml-1.5 font-normal text-soft">{t('archive.left', { left: leftText(Date.parse(nextAt) - now, language) })}</span>
           </dd>
         </div>
@@ -269,15 +262,12 @@ function ArchiveNow(props: { trackId: string; title: string; onAsk: (trackId: st
 }
 
 function FailureRow({ failure }: { failure: Failure }) {
-  const { t, language } = useI18n()
-  const now = useNow(false)
+  const { t } = useI18n()
   return (
     <li className="py-3">
       <div className="flex items-baseline justify-between gap-3">
         <p className="min-w-0 text-sm font-medium">{failure.title || t('gen.untitled')}</p>
-        <time dateTime={failure.at} className="num shrink-0 text-xs text-soft">
-          {momentText(failure.at, language, now)}
-        </time>
+        <Moment at={failure.at} className="num shrink-0 text-xs text-soft" />
       </div>
       <p className="mt-0.5 font-mono text-xs break-words text-danger">{failure.error ?? '–'}</p>
       <p className="mt-0.5 font-mono text-xs break-all text-soft">{failure.trackId}</p>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isMet, type Board, type Goal } from './archive.ts'
+import { boardInterval, isMet, type Board, type Expiring, type Goal } from './archive.ts'
 
 const met = (goal: Goal, value: number | null) => isMet({
   archivedBeforeExpiry: { percent: value, target: 95 }, failures: { percent: value, target: 1 },
@@ -15,4 +15,10 @@ describe('the goals of the archive', () => {
   it('are neither met nor missed while nothing was measured', () => {
     expect([met('archivedBeforeExpiry', null), met('failures', null), met('averageSeconds', null)]).toEqual([null, null, null])
   })
+})
+
+it('is looked at closely only while something that was asked for is still to be saved', () => {
+  const board = { expiringSoon: [{ trackId: 'a' } as Expiring] }
+  expect(boardInterval(board, ['a'])).toBeLessThan(5000)
+  expect([boardInterval(board, ['saved']), boardInterval(board, []), boardInterval(undefined, ['a'])]).toEqual([20_000, 20_000, 20_000])
 })

@@ -55,9 +55,13 @@ export function isMet(targets: Board['targets'], goal: Goal): boolean | null {
   return lost.count <= lost.target
 }
 
-/** @param closely while something that was asked for is under way */
-export const useBoard = (enabled: boolean, closely: boolean) =>
-  useQuery({ queryKey: ['archive'], queryFn: read<Board>('/api/archive'), enabled, refetchInterval: closely ? 2500 : 20_000 })
+/** How often to look: soon again as long as something that was asked for is still on the list. */
+export const boardInterval = (board: Pick<Board, 'expiringSoon'> | undefined, asked: string[]): number =>
+  board?.expiringSoon.some(({ trackId }) => asked.includes(trackId)) ? 2500 : 20_000
+
+/** @param asked tracks that somebody here asked for */
+export const useBoard = (enabled: boolean, asked: string[]) =>
+  useQuery({ queryKey: ['archive'], queryFn: read<Board>('/api/archive'), enabled, refetchInterval: (query) => boardInterval(query.state.data, asked) })
 
 export function useArchiveNow() {
   const client = useQueryClient()

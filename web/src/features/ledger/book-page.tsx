@@ -1,18 +1,20 @@
-import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useEffect, useState, type FormEvent } from 'react'
-import { ApiProblem, serverNow } from '../../app/api.ts'
+import { ApiProblem } from '../../app/api.ts'
 import { NotFound } from '../../app/dead-ends.tsx'
-import { problemText } from '../../app/problem-text.ts'
+import { Listing } from '../../app/listing.tsx'
+import { Moment } from '../../app/moment.tsx'
+import { itemsOf } from '../../app/queries.ts'
 import { isOperator, useUser } from '../../app/session.ts'
-import { momentText } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import { Field } from '../../ui/field.tsx'
 import { useKeptFocus } from '../../ui/kept-focus.ts'
-import { Notice } from '../../ui/notice.tsx'
-import { kindText, signOf, toldOf } from '../wallet/entry-text.ts'
+import { Amount } from '../wallet/amount.tsx'
+import { kindText, toldOf } from '../wallet/entry-text.ts'
 import { KINDS, NO_SEARCH, useMovements, type Movement, type Search } from './book.ts'
+import { WorkLink } from '../wallet/work-link.tsx'
 import { HandForm } from './hand-form.tsx'
 import { HealthCard } from './health-card.tsx'
 import { PricesEditor } from './prices-editor.tsx'
@@ -60,7 +62,7 @@ function Explorer() {
   useEffect(() => setForm({ ...NO_SEARCH, ...JSON.parse(asked) }), [asked])
   const movements = useMovements(search, true)
   const kept = useKeptFocus<HTMLElement>()
-  const items = movements.data?.pages.flatMap((page) => page.items) ?? []
+  const items = itemsOf(movements)
   const look = (more: Partial<Search>) => {
     void navigate({ to: '/operator/ledger', search: { ...form, ...more }, resetScroll: false })
   }
@@ -110,33 +112,27 @@ function Explorer() {
         </div>
       </form>
       <div className="mt-4 border-t border-line pt-1" aria-busy={movements.isFetching}>
-        {movements.isPending && <Skeleton className="mt-3 h-48" />}
-        {movements.isError && items.length === 0 && !atField && (
-          <Notice tone="danger" live className="mt-3">
-            {problemText(movements.error, i18n)}
-          </Notice>
+        {!atField && (
+          <Listing
+            of={movements}
+            count={items.length}
+            skeleton={<Skeleton className="mt-3 h-48" />}
+            empty={<p className="py-4 text-sm text-soft">{t('book.nothing')}</p>}
+          >
+            <ul className="divide-y divide-line">
+              {items.map((one) => (
+                <MovementRow key={one.id} movement={one} onLook={look} />
+              ))}
+            </ul>
+          </Listing>
         )}
-        {movements.isSuccess && items.length === 0 && <p className="py-4 text-sm text-soft">{t('book.nothing')}</p>}
-        <ul className="divide-y divide-line">
-          {items.map((one) => (
-            <MovementRow key={one.id} movement={one} onLook={look} />
-          ))}
-        </ul>
       </div>
-      {movements.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button aria-disabled={movements.isFetchingNextPage} onClick={() => movements.isFetchingNextPage || void movements.fetchNextPage()}>
-            {t('action.more')}
-          </Button>
-        </div>
-      )}
     </section>
   )
 }
 
 function MovementRow({ movement, onLook }: { movement: Movement; onLook: (more: Partial<Search>) => void }) {
-  const { t, language } = useI18n()
-  const sign = signOf(movement.kind)
+  const { t } = useI18n()
   const told = toldOf(movement)
   const link = 'inline-flex min-h-6 pointer-coarse:min-h-11 items-center font-mono underline underline-offset-2 hover:text-ink'
   return (
@@ -152,23 +148,20 @@ function MovementRow({ movement, onLook }: { movement: Movement; onLook: (more: 
             {movement.subject ?? movement.userId}
           </button>
           {movement.generationId && (
-            <Link to="/generations/$id" params={{ id: movement.generationId }} className={link}>
+            <WorkLink of={movement} className={link}>
               <span className="sr-only">{t('book.generation')}: </span>
               {movement.generationId.slice(0, 8)}
               {movement.itemIndex !== null && ` #${movement.itemIndex + 1}`}
-            </Link>
+            </WorkLink>
           )}
           {movement.actor !== 'reprise' && <span className="inline-flex min-h-6 items-center">{t('book.by', { actor: movement.actor })}</span>}
         </p>
       </div>
       <div className="num shrink-0 text-right">
-        <p className={`font-medium ${sign > 0 ? 'text-accent' : sign === 0 ? 'text-soft' : ''}`}>
-          {sign > 0 ? '+' : sign < 0 ? '−' : ''}
-          {new Intl.NumberFormat(language).format(movement.amount)}
+        <p>
+          <Amount kind={movement.kind} n={movement.amount} />
         </p>
-        <time dateTime={movement.at} className="text-xs text-soft">
-          {momentText(movement.at, language, serverNow())}
-        </time>
+        <Moment at={movement.at} className="text-xs text-soft" />
       </div>
     </li>
   )

@@ -1,10 +1,11 @@
 import { CircleCheck, CircleDashed, CircleX } from 'lucide-react'
 import { serverNow } from '../../app/api.ts'
+import { Moment } from '../../app/moment.tsx'
 import { problemText } from '../../app/problem-text.ts'
+import { QueryCard } from '../../app/query-card.tsx'
 import { momentText } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
-import { Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { promiseText, useCheckNow, useHealth, type Health } from './book.ts'
 
@@ -12,37 +13,38 @@ import { promiseText, useCheckNow, useHealth, type Health } from './book.ts'
 export function HealthCard() {
   const i18n = useI18n()
   const { t, language } = i18n
-  const health = useHealth(true)
   const check = useCheckNow()
   return (
-    <section className="sheet p-5" aria-labelledby="health">
-      <h2 id="health" className="mb-3 text-sm font-semibold">
-        {t('book.health')}
-      </h2>
-      {health.isPending && <Skeleton className="h-24" />}
-      {health.isError && !health.data && <Notice tone="danger">{problemText(health.error, i18n)}</Notice>}
-      {health.data && <Finding health={health.data} />}
-      {check.isError && (
-        <Notice tone="danger" live className="mt-3">
-          {problemText(check.error, i18n)}
-        </Notice>
-      )}
-      <div className="mt-4 flex flex-wrap items-center gap-3">
-        <Button aria-disabled={check.isPending} onClick={() => !check.isPending && check.mutate()}>
-          {t('book.check')}
-        </Button>
-        {/* To the second, so that a look within the minute of the last one is seen to have been made. */}
-        <p role="status" className="num text-sm text-accent">
-          {check.data?.last && t('book.looked', { time: new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(Date.parse(check.data.last.at)) })}
-        </p>
-      </div>
-    </section>
+    <QueryCard
+      title={t('book.health')}
+      of={useHealth(true)}
+      height="h-24"
+      below={
+        <>
+          {check.isError && (
+            <Notice tone="danger" live className="mt-3">
+              {problemText(check.error, i18n)}
+            </Notice>
+          )}
+          <div className="mt-4 flex flex-wrap items-center gap-3">
+            <Button aria-disabled={check.isPending} onClick={() => !check.isPending && check.mutate()}>
+              {t('book.check')}
+            </Button>
+            {/* To the second, so that a look within the minute of the last one is seen to have been made. */}
+            <p role="status" className="num text-sm text-accent">
+              {check.data?.last && t('book.looked', { time: new Intl.DateTimeFormat(language, { timeStyle: 'medium' }).format(Date.parse(check.data.last.at)) })}
+            </p>
+          </div>
+        </>
+      }
+    >
+      {(health) => <Finding health={health} />}
+    </QueryCard>
   )
 }
 
 function Finding({ health: { last, failure, nextAt } }: { health: Health }) {
   const { t, language } = useI18n()
-  const moment = (at: string) => momentText(at, language, serverNow())
   return (
     <div className="grid gap-3 text-sm">
       <p role="status" className={`flex items-start gap-2 font-medium ${last && last.found > 0 ? 'text-danger' : ''}`}>
@@ -61,17 +63,21 @@ function Finding({ health: { last, failure, nextAt } }: { health: Health }) {
           ))}
         </ul>
       )}
-      {failure && <Notice tone="warn">{t('book.failed', { time: moment(failure.at), error: failure.error })}</Notice>}
+      {failure && <Notice tone="warn">{t('book.failed', { time: momentText(failure.at, language, serverNow()), error: failure.error })}</Notice>}
       <dl className="num flex flex-wrap gap-x-6 gap-y-1">
         {last && (
           <div>
             <dt className="text-xs text-soft">{t('book.last')}</dt>
-            <dd>{moment(last.at)}</dd>
+            <dd>
+              <Moment at={last.at} />
+            </dd>
           </div>
         )}
         <div>
           <dt className="text-xs text-soft">{t('book.next')}</dt>
-          <dd>{moment(nextAt)}</dd>
+          <dd>
+            <Moment at={nextAt} />
+          </dd>
         </div>
       </dl>
     </div>

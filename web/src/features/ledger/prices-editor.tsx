@@ -1,8 +1,10 @@
 import { useState, type FormEvent } from 'react'
-import { ApiProblem, serverNow } from '../../app/api.ts'
+import { ApiProblem } from '../../app/api.ts'
+import { LoadFailed } from '../../app/load-failed.tsx'
+import { Moment } from '../../app/moment.tsx'
 import { problemText } from '../../app/problem-text.ts'
 import { usePrices, type Price } from '../../app/queries.ts'
-import { momentText } from '../../app/time.ts'
+import { QueryCard } from '../../app/query-card.tsx'
 import { wholeNumber } from '../../app/whole-number.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
@@ -18,27 +20,28 @@ const lineOf = ({ kind, provider, model }: Price): PriceLine => ({ kind, provide
 /** The price table: each line changed where it stands, new special prices below, and who changed what. */
 export function PricesEditor() {
   const { t } = useI18n()
-  const prices = usePrices().data ?? []
   // Out here, since the line that it tells of may be gone.
   const [said, setSaid] = useState('')
-  const kept = useKeptFocus<HTMLElement>()
+  const kept = useKeptFocus<HTMLDivElement>()
   return (
-    <section {...kept} className="sheet p-5 outline-none" aria-labelledby="prices">
-      <h2 id="prices" className="text-sm font-semibold">
-        {t('prices.title')}
-      </h2>
-      <p className="mb-2 text-xs text-soft">{t('prices.hint')}</p>
-      <ul>
-        {prices.map((price) => (
-          <PriceRow key={Object.values(lineOf(price)).join(' ')} price={price} onSaid={setSaid} />
-        ))}
-      </ul>
-      <p role="status" className="mt-1 text-right text-xs text-accent empty:hidden">
-        {said}
-      </p>
-      <NewPrice kinds={[...new Set(prices.map((price) => price.kind))]} />
-      <Changes />
-    </section>
+    <div {...kept} className="outline-none">
+      <QueryCard title={t('prices.title')} hint={t('prices.hint')} of={usePrices()} height="h-48">
+        {(prices) => (
+          <>
+            <ul>
+              {prices.map((price) => (
+                <PriceRow key={Object.values(lineOf(price)).join(' ')} price={price} onSaid={setSaid} />
+              ))}
+            </ul>
+            <p role="status" className="mt-1 text-right text-xs text-accent empty:hidden">
+              {said}
+            </p>
+            <NewPrice kinds={[...new Set(prices.map((price) => price.kind))]} />
+            <Changes />
+          </>
+        )}
+      </QueryCard>
+    </div>
   )
 }
 
@@ -186,11 +189,13 @@ function NewPrice({ kinds }: { kinds: string[] }) {
 
 function Changes() {
   const { t, language } = useI18n()
-  const changes = usePriceChanges(true).data?.items
+  const asked = usePriceChanges(true)
+  const changes = asked.data?.items
   const number = (value: number | null) => (value === null ? t('prices.nothing') : new Intl.NumberFormat(language).format(value))
   return (
     <details className="mt-3 border-t border-line pt-3">
       <summary className="min-h-6 text-sm font-medium">{t('prices.changes')}</summary>
+      <LoadFailed of={asked} className="mt-2" />
       {changes?.length === 0 && <p className="mt-2 text-sm text-soft">{t('prices.noChanges')}</p>}
       <ul className="mt-2 grid gap-2 text-sm">
         {changes?.map((change) => (
@@ -199,9 +204,7 @@ function Changes() {
               <span className="min-w-0">
                 {priceName(change.kind, t)} <span className="text-soft">{priceScope(change)}</span>
               </span>
-              <time dateTime={change.at} className="num shrink-0 text-xs text-soft">
-                {momentText(change.at, language, serverNow())}
-              </time>
+              <Moment at={change.at} className="num shrink-0 text-xs text-soft" />
             </span>
             <span className="num text-xs text-soft">{t('prices.change', { before: number(change.before), after: number(change.after), actor: change.actor })}</span>
           </li>

@@ -1,7 +1,9 @@
 import { Link } from '@tanstack/react-router'
 import { Bell as BellSign } from 'lucide-react'
+import { LoadFailed } from '../../app/load-failed.tsx'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
+import { Skeleton } from '../../ui/empty.tsx'
 import { Menu } from '../../ui/menu.tsx'
 import { NoticeRow } from './notice-row.tsx'
 import { badgeText, useLatestNotices, useMarkRead, useTellLanguage } from './notifications.ts'
@@ -42,7 +44,9 @@ export function Bell({ place }: { place: string }) {
           </Button>
         )}
       </div>
-      {items.length === 0 && <p className="px-2 pb-3 text-sm text-soft">{t('notices.noneHint')}</p>}
+      {latest.isPending && <Skeleton className="mb-3 h-24" />}
+      <LoadFailed of={latest} className="mb-3" />
+      {latest.data?.items.length === 0 && <p className="px-2 pb-3 text-sm text-soft">{t('notices.noneHint')}</p>}
       <ul className="max-h-[min(26rem,60dvh)] overflow-y-auto">
         {items.map((notice) => (
           <li key={notice.id}>

@@ -1,8 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { Archive, CircleAlert, CircleCheck, CircleDashed, CircleX, Coins } from 'lucide-react'
 import type { ReactNode } from 'react'
-import { serverNow } from '../../app/api.ts'
-import { momentText } from '../../app/time.ts'
+import { Moment } from '../../app/moment.tsx'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { wayOf, type NoticeItem } from './notifications.ts'
 
@@ -17,7 +16,7 @@ function mark({ kind, type }: NoticeItem): ReactNode {
 
 /** One notice; following it also marks it as read. */
 export function NoticeRow({ notice, onFollow }: { notice: NoticeItem; onFollow: (notice: NoticeItem) => void }) {
-  const { t, language } = useI18n()
+  const { t } = useI18n()
   const way = wayOf(notice.link)
   const unread = notice.readAt === null
   const look = 'flex w-full gap-3 rounded-lg px-2 py-2.5 text-left -outline-offset-2 hover:bg-sunken'
@@ -29,9 +28,7 @@ export function NoticeRow({ notice, onFollow }: { notice: NoticeItem; onFollow: 
       <span className="min-w-0 flex-1">
         <span className="flex items-baseline justify-between gap-3">
           <span className={`text-sm ${unread ? 'font-semibold' : ''}`}>{notice.title}</span>
-          <time dateTime={notice.createdAt} className="num shrink-0 text-xs text-soft">
-            {momentText(notice.createdAt, language, serverNow())}
-          </time>
+          <Moment at={notice.createdAt} className="num shrink-0 text-xs text-soft" />
         </span>
         <span className="block text-sm text-soft">{notice.message}</span>
       </span>

@@ -1,5 +1,8 @@
 import { useEffect, useState, type FormEvent } from 'react'
+import { Listing } from '../../app/listing.tsx'
 import { problemText } from '../../app/problem-text.ts'
+import { QueryCard } from '../../app/query-card.tsx'
+import { itemsOf } from '../../app/queries.ts'
 import { wholeNumber } from '../../app/whole-number.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
@@ -23,11 +26,10 @@ export function NotificationsPage() {
 }
 
 function List() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const all = useAllNotices()
   const read = useMarkRead()
-  const items = all.data?.pages.flatMap((page) => page.items) ?? []
+  const items = itemsOf(all)
   const unread = all.data?.pages[0]?.unread ?? 0
   return (
     <section className="sheet p-3 sm:p-4" aria-labelledby="notices">
@@ -38,40 +40,25 @@ function List() {
           </Button>
         </div>
       )}
-      {all.isPending && <Skeleton className="h-40" />}
-      {all.isError && items.length === 0 && <Notice tone="danger">{problemText(all.error, i18n)}</Notice>}
-      {all.isSuccess && items.length === 0 && <Empty title={t('notices.none')} text={t('notices.noneHint')} />}
-      <ul className="divide-y divide-line">
-        {items.map((notice) => (
-          <li key={notice.id} className="py-0.5">
-            <NoticeRow notice={notice} onFollow={({ id, readAt }) => readAt === null && read.mutate({ ids: [id] })} />
-          </li>
-        ))}
-      </ul>
-      {all.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button disabled={all.isFetchingNextPage} onClick={() => void all.fetchNextPage()}>
-            {t('action.more')}
-          </Button>
-        </div>
-      )}
+      <Listing of={all} count={items.length} skeleton={<Skeleton className="h-40" />} empty={<Empty title={t('notices.none')} text={t('notices.noneHint')} />}>
+        <ul className="divide-y divide-line">
+          {items.map((notice) => (
+            <li key={notice.id} className="py-0.5">
+              <NoticeRow notice={notice} onFollow={({ id, readAt }) => readAt === null && read.mutate({ ids: [id] })} />
+            </li>
+          ))}
+        </ul>
+      </Listing>
     </section>
   )
 }
 
 function SettingsCard() {
-  const i18n = useI18n()
-  const { t } = i18n
-  const settings = useSettings()
+  const { t } = useI18n()
   return (
-    <section className="sheet p-5 sm:p-6" aria-labelledby="notice-settings">
-      <h2 id="notice-settings" className="mb-3 text-sm font-semibold">
-        {t('notices.settings')}
-      </h2>
-      {settings.isPending && <Skeleton className="h-52" />}
-      {settings.isError && !settings.data && <Notice tone="danger">{problemText(settings.error, i18n)}</Notice>}
-      {settings.data && <SettingsForm settings={settings.data} />}
-    </section>
+    <QueryCard title={t('notices.settings')} of={useSettings()} height="h-52">
+      {(settings) => <SettingsForm settings={settings} />}
+    </QueryCard>
   )
 }
 

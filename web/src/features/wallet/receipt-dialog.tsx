@@ -1,14 +1,13 @@
-import { Link } from '@tanstack/react-router'
 import { useQuery } from '@tanstack/react-query'
-import { api, serverNow } from '../../app/api.ts'
-import { problemText } from '../../app/problem-text.ts'
-import { momentText } from '../../app/time.ts'
+import { LoadFailed } from '../../app/load-failed.tsx'
+import { Moment } from '../../app/moment.tsx'
+import { read } from '../../app/queries.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, buttonLook } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
-import { Notice } from '../../ui/notice.tsx'
 import { priceName } from './price-names.ts'
+import { WorkLink } from './work-link.tsx'
 
 interface ReceiptItem {
   index: number
@@ -21,6 +20,7 @@ interface ReceiptItem {
 
 interface FullReceipt {
   generationId: string
+  imageJobId?: string | null
   provider: string
   kind: string
   model: string | null
@@ -38,24 +38,19 @@ const SUMS = ['held', 'captured', 'released'] as const
 
 /** What became of the tokens of one generation, result by result. */
 export function ReceiptDialog({ generationId, onClose }: { generationId: string; onClose: () => void }) {
-  const i18n = useI18n()
-  const { t, tokens, language } = i18n
+  const { t, tokens } = useI18n()
   // Below the key that every live event looks at anew.
-  const receipt = useQuery({ queryKey: ['ledger', 'receipt', generationId], queryFn: () => api<FullReceipt>(`/api/receipts/${encodeURIComponent(generationId)}`) })
+  const receipt = useQuery({ queryKey: ['ledger', 'receipt', generationId], queryFn: read<FullReceipt>(`/api/receipts/${encodeURIComponent(generationId)}`) })
   const data = receipt.data
   return (
     <Dialog title={t('receipt.title')} onClose={onClose}>
       {receipt.isPending && <Skeleton className="mt-4 h-48" />}
-      {receipt.isError && !data && (
-        <Notice tone="danger" className="mt-4">
-          {problemText(receipt.error, i18n)}
-        </Notice>
-      )}
+      <LoadFailed of={receipt} className="mt-4" />
       {data && (
         <>
           <p className="text-sm text-soft">
             {data.title ? `${data.title} · ` : ''}
-            {priceName(data.kind, t)} · {data.provider} · <time dateTime={data.at}>{momentText(data.at, language, serverNow())}</time>
+            {priceName(data.kind, t)} · {data.provider} · <Moment at={data.at} />
           </p>
           <ul className="mt-4 border-y border-line text-sm">
             {data.items.map((item) => (
@@ -65,7 +60,12 @@ export function ReceiptDialog({ generationId, onClose }: { generationId: string;
                   <span className="block text-xs text-soft">
                     {t(STATES[item.state])}
                     {item.text && ` · ${item.text}`}
-                    {item.settledAt && ` · ${momentText(item.settledAt, language, serverNow())}`}
+                    {item.settledAt && (
+                      <>
+                        {' · '}
+                        <Moment at={item.settledAt} />
+                      </>
+                    )}
                   </span>
                 </span>
                 <span className={`num shrink-0 font-medium ${item.state === 'released' ? 'text-soft line-through' : ''}`}>{tokens(item.amount)}</span>
@@ -87,9 +87,9 @@ export function ReceiptDialog({ generationId, onClose }: { generationId: string;
         </>
       )}
       <div className="mt-5 flex flex-wrap justify-end gap-2">
-        <Link to="/generations/$id" params={{ id: generationId }} className={buttonLook('plain')}>
+        <WorkLink of={data ?? { generationId }} className={buttonLook('plain')}>
           {t('receipt.details')}
-        </Link>
+        </WorkLink>
         <Button look="primary" onClick={onClose}>
           {t('receipt.close')}
         </Button>

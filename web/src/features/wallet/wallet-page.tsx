@@ -1,42 +1,43 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
-import { serverNow } from '../../app/api.ts'
-import { problemText } from '../../app/problem-text.ts'
-import { useBalance } from '../../app/queries.ts'
+import { Listing } from '../../app/listing.tsx'
+import { Moment } from '../../app/moment.tsx'
+import { itemsOf, useBalance } from '../../app/queries.ts'
+import { QueryCard } from '../../app/query-card.tsx'
 import { isOperator, useUser } from '../../app/session.ts'
-import { momentText } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
-import { Button, buttonLook } from '../../ui/button.tsx'
+import { buttonLook } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
-import { Notice } from '../../ui/notice.tsx'
-import { kindText, signOf, toldOf } from './entry-text.ts'
+import { Amount } from './amount.tsx'
+import { kindText, toldOf } from './entry-text.ts'
 import { PriceCard } from './price-card.tsx'
+import { WorkLink } from './work-link.tsx'
 import { ReceiptDialog } from './receipt-dialog.tsx'
 import { useLedger, type LedgerEntry } from './wallet.ts'
 
 export function WalletPage() {
-  const i18n = useI18n()
-  const { t, tokens } = i18n
-  const balance = useBalance()
+  const { t, tokens } = useI18n()
   const user = useUser()
   return (
     <>
       <h1 className="mb-5 text-2xl font-semibold tracking-tight">{t('wallet.title')}</h1>
       <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,21rem)_minmax(0,1fr)]">
         <div className="grid gap-5">
-          <section className="sheet p-5 sm:p-6">
-            {balance.isPending && <Skeleton className="h-24" />}
-            {balance.isError && !balance.data && <Notice tone="danger">{problemText(balance.error, i18n)}</Notice>}
-            {balance.data && (
+          <QueryCard
+            title={t('balance.label')}
+            of={useBalance()}
+            height="h-24"
+            below={<p className="mt-1 text-xs text-soft">{t('wallet.heldHint')}</p>}
+          >
+            {({ available, held }) => (
               <dl>
                 <dt className="text-sm text-soft">{t('wallet.available')}</dt>
-                <dd className="num text-3xl font-semibold tracking-tight">{tokens(balance.data.available)}</dd>
+                <dd className="num text-3xl font-semibold tracking-tight">{tokens(available)}</dd>
                 <dt className="mt-4 text-sm text-soft">{t('wallet.held')}</dt>
-                <dd className="num text-lg font-medium">{tokens(balance.data.held)}</dd>
+                <dd className="num text-lg font-medium">{tokens(held)}</dd>
               </dl>
             )}
-            <p className="mt-1 text-xs text-soft">{t('wallet.heldHint')}</p>
-          </section>
+          </QueryCard>
           <PriceCard />
           {isOperator(user) && (
             <Link to="/operator/ledger" className={buttonLook('plain')}>
@@ -51,20 +52,16 @@ export function WalletPage() {
 }
 
 function Ledger() {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const ledger = useLedger()
   const [receipt, setReceipt] = useState<string | null>(null)
-  const entries = ledger.data?.pages.flatMap((page) => page.items) ?? []
+  const entries = itemsOf(ledger)
   return (
     <section className="sheet p-5 sm:p-6" aria-labelledby="ledger">
       <h2 id="ledger" className="mb-3 text-sm font-semibold">
         {t('wallet.ledger')}
       </h2>
-      {ledger.isPending && <Skeleton className="h-40" />}
-      {ledger.isError && entries.length === 0 && <Notice tone="danger">{problemText(ledger.error, i18n)}</Notice>}
-      {ledger.isSuccess && entries.length === 0 && <p className="text-sm text-soft">{t('wallet.empty')}</p>}
-      {entries.length > 0 && (
+      <Listing of={ledger} count={entries.length} skeleton={<Skeleton className="h-40" />} empty={<p className="text-sm text-soft">{t('wallet.empty')}</p>}>
         <table className="w-full text-sm">
           <thead className="sr-only">
             <tr>
@@ -79,24 +76,15 @@ function Ledger() {
             ))}
           </tbody>
         </table>
-      )}
-      {ledger.hasNextPage && (
-        <div className="mt-4 flex justify-center">
-          <Button disabled={ledger.isFetchingNextPage} onClick={() => void ledger.fetchNextPage()}>
-            {t('action.more')}
-          </Button>
-        </div>
-      )}
+      </Listing>
       {receipt && <ReceiptDialog generationId={receipt} onClose={() => setReceipt(null)} />}
     </section>
   )
 }
 
 function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generationId: string) => void }) {
-  const { t, language } = useI18n()
-  const sign = signOf(entry.kind)
+  const { t } = useI18n()
   const told = toldOf(entry)
-  const number = new Intl.NumberFormat(language).format(Math.abs(entry.amount))
   return (
     <tr className="border-t border-line first:border-0">
       <td className="py-2.5 pr-3">
@@ -104,13 +92,12 @@ function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generatio
         {told && <p className="text-xs text-soft">{told}</p>}
         {entry.generationId && (
           <p className="flex flex-wrap gap-x-3 text-xs text-soft">
-            <Link
-              to="/generations/$id"
-              params={{ id: entry.generationId }}
+            <WorkLink
+              of={entry}
               className="inline-flex min-h-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center font-mono underline underline-offset-2 hover:text-ink"
             >
               {entry.generationId.slice(0, 8)}
-            </Link>
+            </WorkLink>
             <button
               type="button"
               className="inline-flex min-h-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center underline underline-offset-2 hover:text-ink"
@@ -122,10 +109,11 @@ function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generatio
           </p>
         )}
       </td>
-      <td className="num py-2.5 pr-3 text-right text-xs whitespace-nowrap text-soft">{momentText(entry.at, language, serverNow())}</td>
-      <td className={`num w-16 py-2.5 text-right font-medium ${sign > 0 ? 'text-accent' : sign === 0 ? 'text-soft' : ''}`}>
-        {sign > 0 ? '+' : sign < 0 ? '−' : ''}
-        {number}
+      <td className="num py-2.5 pr-3 text-right text-xs whitespace-nowrap text-soft">
+        <Moment at={entry.at} />
+      </td>
+      <td className="w-16 py-2.5 text-right">
+        <Amount kind={entry.kind} n={entry.amount} />
       </td>
     </tr>
   )
