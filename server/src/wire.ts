@@ -304,7 +304,7 @@ export async function wire(options: WireOptions) {
     uploadsRoutes({ uploads, serve, base, signed: media.signed }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap(currentModels), modelsOf: Object.fromEntries(registry.all.map((one) => [one.descriptor.id, currentModels(one)])),
-      defaultModels: Object.fromEntries(registry.all.map(({ descriptor }) => [descriptor.id, descriptor.defaultModel])),
+      defaultModels: Object.fromEntries(registry.all.map(({ descriptor }) => [descriptor.id, descriptor.defaultModel])), imageProvider,
     }),
   ]
   for (const room of rooms) app.route('/', room)

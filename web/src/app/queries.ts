@@ -36,6 +36,8 @@ export interface Info {
   modelsOf?: Record<string, string[]>
   /** Which model each provider takes when none is named: its price then holds. */
   defaultModels?: Record<string, string>
+  /** Who makes the pictures of image jobs. */
+  imageProvider?: string
 }
 
 const INFO = { queryKey: ['info'], queryFn: read<Info>('/api/info') }

@@ -5,12 +5,12 @@ import { createRouter, jsonResponse, type App } from '../../http-kit/openapi.ts'
 
 const info = createRoute({
   method: 'get', path: '/api/info', tags: ['Operations'], summary: 'What this installation is', security: [],
-  responses: { 200: jsonResponse(z.object({ name: z.literal('Reprise'), version: z.string(), demo: z.boolean(), providers: z.array(z.string()), models: z.array(z.string()).openapi({ description: 'Current models of all providers' }), modelsOf: z.record(z.string(), z.array(z.string())).openapi({ description: 'The same by provider' }), defaultModels: z.record(z.string(), z.string()).openapi({ description: 'What each provider takes when no model is named, and whose price then holds' }) }), 'Name, version, demo or not') },
+  responses: { 200: jsonResponse(z.object({ name: z.literal('Reprise'), version: z.string(), demo: z.boolean(), providers: z.array(z.string()), models: z.array(z.string()).openapi({ description: 'Current models of all providers' }), modelsOf: z.record(z.string(), z.array(z.string())).openapi({ description: 'The same by provider' }), defaultModels: z.record(z.string(), z.string()).openapi({ description: 'What each provider takes when no model is named, and whose price then holds' }), imageProvider: z.string().openapi({ description: 'Who makes the pictures of image jobs' }) }), 'Name, version, demo or not') },
 })
 
-export function operationsRoutes(about: { version: string; demo: boolean; providers: string[]; models: string[]; modelsOf?: Record<string, string[]>; defaultModels?: Record<string, string> }): App {
+export function operationsRoutes(about: { version: string; demo: boolean; providers: string[]; models: string[]; modelsOf?: Record<string, string[]>; defaultModels?: Record<string, string>; imageProvider?: string }): App {
   const app = createRouter()
-  app.openapi(info, (c) => c.json({ name: 'Reprise' as const, modelsOf: {}, defaultModels: {}, ...about }, 200))
+  app.openapi(info, (c) => c.json({ name: 'Reprise' as const, modelsOf: {}, defaultModels: {}, imageProvider: '', ...about }, 200))
   return app
 }
 

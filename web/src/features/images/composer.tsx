@@ -40,7 +40,7 @@ export function ImageComposer() {
   })
   const navigate = useNavigate()
   const balance = useBalance().data
-  const asked: Priced = { kind: 'image', provider: 'google', results: draft.cards.length }
+  const asked: Priced = { kind: 'image', provider: useInfo().data?.imageProvider, results: draft.cards.length }
   const { price, ...reading } = usePrice(asked)
   const short = price && balance && price.tokens > balance.available
   const uploading = isUploading(draft)
