@@ -52,13 +52,14 @@ describe('image jobs', () => {
   const violations = async () => (await reprise.database.db.query('select * from reprise.ledger_violations')).rows
 
   it('what was paid for a card leads to its job: wallet, receipt, explorer and the generation all name it', async () => {
-    const jobId = (await create(bodyOf({ selectedCards: [0] }))).body.jobId
+    const jobId = (await create(bodyOf({ selectedCards: [0], productName: 'Desk lamp' }))).body.jobId
     await ended(jobId)
     const [entry] = (await reprise.call('GET', '/api/ledger?limit=1', { token: user.token })).body.items
     const told = async (path: string, token = user.token) => (await reprise.call('GET', path, { token })).body
     const explored = await told(`/api/ledger/explorer?generationId=${entry.generationId}`, SERVICE_KEY)
     const views = [entry, await told(`/api/receipts/${entry.generationId}`), await told(`/api/generations/${entry.generationId}`), ...explored.items]
     expect(views.map((view) => view.imageJobId)).toEqual(views.map(() => jobId))
+    expect(entry.title).toBe('Desk lamp')
   })
 
   it('every card of a job is stored, shown under a public address, and charged once', async () => {

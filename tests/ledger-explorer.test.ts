@@ -166,6 +166,14 @@ describe('tokens for operators', () => {
     })
   })
 
+  it('a movement says what it was for: the title, or how its words begin', async () => {
+    const user = await somebody()
+    for (const more of [{}, { title: 'Harbour' }, { prompt: `so long ${'la '.repeat(100)}` }]) await reprise.settled((await ask(user, more)).id, user)
+    const { items } = (await reprise.call('GET', '/api/ledger', { token: user.token })).body
+    const titles = [...new Set<string | null>(items.map((item: any) => item.title))]
+    expect(titles).toEqual([`so long ${'la '.repeat(100)}`.slice(0, 80), 'Harbour', song.prompt, null])
+  })
+
   describe('the explorer', () => {
     it('finds by user, generation, kind and time, each narrowing the others', async () => {
       const [user, other] = [await somebody(), await somebody()]

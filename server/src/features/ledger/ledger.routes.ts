@@ -24,6 +24,7 @@ const getLedger = createRoute({
     200: jsonResponse(pageOf(z.object({
       id: z.int(), at: z.iso.datetime(), kind: z.enum(['signup', 'grant', 'hold', 'capture', 'release', 'adjustment']),
       amount: z.int(), generationId: z.string().nullable(), imageJobId: z.uuid().nullable().openapi({ description: 'The image job whose card the generation makes' }),
+      title: z.string().nullable().openapi({ description: 'What was asked for: its title, or how its words begin' }),
       itemIndex: z.int().nullable(), reason: z.string(),
       text: z.string().nullable().openapi({ description: "The reason in the user's language, when it is an error code" }),
     })), 'A page'),
@@ -49,7 +50,7 @@ const getReceipt = createRoute({
 })
 
 /** Why tokens came back, when it was an error; only our own codes have words. */
-const inWords = (language: Language, reason: string | null): string | null => (reason !== null && Object.hasOwn(ERRORS, reason) ? label(language, reason as ErrorCode) : null)
+export const inWords = (language: Language, reason: string | null): string | null => (reason !== null && Object.hasOwn(ERRORS, reason) ? label(language, reason as ErrorCode) : null)
 
 export function ledgerRoutes({ ledger }: { ledger: Ledger }): App {
   const app = createRouter()

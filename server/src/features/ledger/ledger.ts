@@ -16,6 +16,8 @@ export interface Transfer {
   generationId: string | null
   /** The image job whose card the generation makes. */
   imageJobId: string | null
+  /** What was asked for, in its title or the beginning of its words. */
+  title: string | null
   itemIndex: number | null
   reason: string
 }
@@ -59,8 +61,11 @@ export function createLedger({ db }: { db: Database }) {
 
     async transfers(userId: string, limit: number, before: number | null): Promise<Transfer[]> {
       const { rows } = await db.query<Transfer>(
-        `select id, at, kind, amount, generation_id as "generationId", reprise.image_job_of(generation_id) as "imageJobId", item_index as "itemIndex", reason
-         from reprise.ledger_transfers where user_id = $1 and ($2::bigint is null or id < $2) order by id desc limit $3`,
+        `select t.id, t.at, t.kind, t.amount, t.generation_id as "generationId", reprise.image_job_of(t.generation_id) as "imageJobId", t.item_index as "itemIndex", t.reason,
+           -- The words of a card are ours, not the user's.
+           coalesce(nullif(g.request ->> 'title', ''), case when g.origin <> 'image-jobs' then nullif(left(g.request ->> 'prompt', 80), '') end) as title
+         from reprise.ledger_transfers t left join reprise.generations g on g.id = t.generation_id
+         where t.user_id = $1 and ($2::bigint is null or t.id < $2) order by t.id desc limit $3`,
         [userId, before, limit],
       )
       return rows

@@ -85,6 +85,7 @@ function Ledger() {
 function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generationId: string) => void }) {
   const { t } = useI18n()
   const told = toldOf(entry)
+  const what = entry.title || entry.generationId?.slice(0, 8)
   return (
     <tr className="border-t border-line first:border-0">
       <td className="py-2.5 pr-3">
@@ -94,9 +95,9 @@ function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generatio
           <p className="flex flex-wrap gap-x-3 text-xs text-soft">
             <WorkLink
               of={entry}
-              className="inline-flex min-h-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center font-mono underline underline-offset-2 hover:text-ink"
+              className="inline-flex min-h-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center underline underline-offset-2 hover:text-ink"
             >
-              {entry.generationId.slice(0, 8)}
+              <span className="line-clamp-1">{what}</span>
             </WorkLink>
             <button
               type="button"
@@ -104,7 +105,7 @@ function Entry({ entry, onReceipt }: { entry: LedgerEntry; onReceipt: (generatio
               onClick={() => onReceipt(entry.generationId!)}
             >
               {t('receipt.open')}
-              <span className="sr-only"> {entry.generationId.slice(0, 8)}</span>
+              <span className="sr-only">: {what}</span>
             </button>
           </p>
         )}

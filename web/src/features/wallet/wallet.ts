@@ -8,10 +8,10 @@ export interface LedgerEntry {
   at: string
   kind: string
   amount: number
-  available?: number | null
-  held?: number | null
   generationId?: string | null
   imageJobId?: string | null
+  /** What was asked for. */
+  title?: string | null
   reason?: string | null
   /** The reason in the reader's words, when it is an error. */
   text?: string | null
