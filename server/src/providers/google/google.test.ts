@@ -69,12 +69,12 @@ describe('Google pictures', () => {
     it('a picture that waits for room has its whole time to be answered, and one without pictures does not wait', async () => {
       let read: () => void = () => undefined
       const held = new Promise<void>((resolve) => (read = resolve))
-      const provider = make({ sendingBytes: 100, timeoutMs: 1_000, readImage: ({ path }) => (path === 'first' ? held.then(() => SMALL) : Promise.resolve(SMALL)) })
+      const provider = make({ sendingBytes: 100, timeoutMs: 2_000, readImage: ({ path }) => (path === 'first' ? held.then(() => SMALL) : Promise.resolve(SMALL)) })
       server.usually(good)
       const first = submit(image({ options: { images: [ref('first')] } }), 1, provider)
       const second = submit(image({ options: { images: [ref('second')] } }), 1, provider)
       expect(await submit(image(), 1, provider)).toMatchObject({ kind: 'finished' })
-      await new Promise((resolve) => setTimeout(resolve, 1_100))
+      await new Promise((resolve) => setTimeout(resolve, 2_100))
       expect(server.requests).toHaveLength(1)
       read()
       expect(await Promise.all([first, second])).toMatchObject([{ kind: 'finished' }, { kind: 'finished' }])
@@ -100,7 +100,7 @@ describe('Google pictures', () => {
     })
 
     it('room is given back whatever becomes of a request', async () => {
-      const provider = make({ apiKeys: [KEYS[0]!], waits: { otherKey: 0, firstKey: null, attempts: [] }, sendingBytes: 100, timeoutMs: 500, readImage: async ({ path }) => (path === 'gone' ? null : path === 'broken' ? Promise.reject(new Error('disk')) : SMALL) })
+      const provider = make({ apiKeys: [KEYS[0]!], waits: { otherKey: 0, firstKey: null, attempts: [] }, sendingBytes: 100, timeoutMs: 1_000, readImage: async ({ path }) => (path === 'gone' ? null : path === 'broken' ? Promise.reject(new Error('disk')) : SMALL) })
       server.next({ hang: true }, { reset: true }, busy, good)
       const ends = []
       for (const path of ['gone', 'broken', 'a', 'a', 'a', 'a']) ends.push((await submit(image({ options: { images: [ref(path)] } }), 1, provider)).kind)
@@ -206,7 +206,7 @@ describe('Google pictures', () => {
 
     it('no answer in time is tried with the other key too', async () => {
       server.next({ hang: true }, good)
-      expect(await submit(image(), 1, make({ timeoutMs: 500 }))).toMatchObject({ kind: 'finished' })
+      expect(await submit(image(), 1, make({ timeoutMs: 1_000 }))).toMatchObject({ kind: 'finished' })
       expect(keys()).toEqual(KEYS)
     })
 
@@ -302,7 +302,7 @@ describe('Google pictures', () => {
       const outcome = submit(image(), 4, make({ timeScale: 1 }), stop.signal)
       while (server.requests.length === 0) await new Promise((resolve) => setTimeout(resolve, 2))
       stop.abort()
-      expect(await outcome).toMatchObject({ error: { code: 'unavailable' } })
+      expect(await outcome).toMatchObject({ error: { code: expect.stringMatching(/^(unavailable|transient)$/) } })
       expect(await outcome).not.toHaveProperty('error.final')
     })
 
