@@ -64,6 +64,18 @@ describe('more requests at once than there are database connections', () => {
     await allAccepted(({ token }, index) => reprise.call('POST', CREATE, { token, body: { productName: 'Lamp', productImages: [photos[index]], selectedCards: [0, 1] } }))
   })
 
+  it('jobs from outside are all started', async () => {
+    const jobs: string[] = []
+    for (const user of users) {
+      const { rows: [job] } = await reprise.database.db.query<{ id: string }>(
+        `insert into generation_jobs (user_id, product_name, product_images, total_cards, tokens_cost) values ($1, 'From outside', $2, 1, 5) returning id`, [user.id, JSON.stringify([await upload(reprise, user)])])
+      await reprise.database.db.query(`insert into generation_tasks (job_id, card_index, card_type) values ($1, 0, 'cover')`, [job!.id])
+      jobs.push(job!.id)
+    }
+    await allAccepted(({ token }, index) => reprise.call('POST', '/functions/v1/process-generation-tasks-banana', { token, body: { jobId: jobs[index] } }))
+    expect((await reprise.database.db.query('select 1 from generation_tasks where job_id = any ($1) and generation_id is not null', [jobs])).rowCount).toBe(MANY)
+  })
+
   it('songs of the Mureka functions are all accepted', () =>
     allAccepted(({ token }) => reprise.call('POST', '/functions/v1/generate-mureka-track', { token, body: { inputType: 'description', prompt: 'a slow waltz', model: 'auto' } })))
 
@@ -254,7 +266,7 @@ describe('what an image job is accepted for', () => {
     const guardedFetch: GuardedFetch = Object.assign((url: string, options: FetchOptions) => real(url, { ...options, trust: 'provider-file' }), { close: () => real.close() })
     try {
       const { db } = reprise.wired
-      const uploads = createUploads({ db, blobs: reprise.blobs, ids: systemIds })
+      const uploads = createUploads({ db, schema: 'public', blobs: reprise.blobs, ids: systemIds })
       const jobs = createJobs({
         db, schema: 'public', provider: 'sync-bytes', mostPictureBytes: 1e9, wake: () => undefined, pictures: createPictures({ db, blobs: reprise.blobs, uploads, guardedFetch, base: () => reprise.url }),
         accept: createAccept({ db, registry: createRegistry([sync()]), ids: systemIds, deadlineSec: 60, wakeDispatcher: () => undefined, accountStatus: async () => ({ refusing: null, concurrency: null }) }),
