@@ -14,11 +14,17 @@ export interface Asked {
   fetchNextPage?: () => unknown
 }
 
-/**
- * Why something could not be read, and another try. What was read before stays, and is not spoken of unless `even` it
- * is shown: a next page that did not come is.
- */
-export function LoadFailed({ of: asked, text, even, className = '' }: { of: Asked; text?: string; even?: boolean; className?: string }) {
+interface LoadFailedProps {
+  of: Asked
+  /** Said before the reason. */
+  text?: string
+  /** Also while something older is shown: who looks at it must know that it is old. */
+  even?: boolean
+  className?: string
+}
+
+/** Why something, or the next page of it, could not be read, and another try. */
+export function LoadFailed({ of: asked, text, even, className = '' }: LoadFailedProps) {
   const i18n = useI18n()
   const older = asked.data !== undefined
   if (!asked.isError || (older && !even && !asked.isFetchNextPageError)) return null

@@ -28,7 +28,7 @@ export function GalleryPage() {
     watch.observe(end.current)
     return () => watch.disconnect()
     // Watched anew after each page: one that is too short to move its end out of view asks for the next.
-  }, [pictures.length, list.hasNextPage])
+  }, [list.data?.pages.length, list.hasNextPage])
   const columns = 'grid grid-cols-3 gap-2 sm:grid-cols-4 sm:gap-3 lg:grid-cols-6'
   return (
     <>
