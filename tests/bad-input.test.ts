@@ -320,7 +320,7 @@ describe('bad input: a named error, nothing written, nothing charged', () => {
     ] as const)('%s is refused', async (_name, body, code, rule) => {
       for (const [path, service] of functions) {
         for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded']) {
-          for (const key of [{}, { 'idempotency-key': `k ${path} ${type}` }]) {
+          for (const key of [{}, { 'idempotency-key': `k ${path} ${type}` }] as Record<string, string>[]) {
             const answer = await reprise.call('POST', `/functions/v1/${path}`, { token: service ? SERVICE_KEY : user.token, body, headers: { 'content-type': type, ...key } })
             expect([path, type, answer.status, answer.body.code, answer.body.errors?.[0].rule]).toEqual([path, type, 400, code, rule])
           }

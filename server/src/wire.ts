@@ -50,6 +50,7 @@ import { createPictures, PICTURES } from './features/image-jobs/pictures.ts'
 import { createThumbnails } from './features/image-jobs/thumbnails.ts'
 import { createUploads, MOST_UPLOAD_BYTES } from './features/image-jobs/uploads.ts'
 import { uploadsRoutes } from './features/image-jobs/uploads.routes.ts'
+import { sweepUploads } from './features/image-jobs/unnamed-uploads.ts'
 import { isValidAudioUrl } from './features/mureka-functions/audio-url.ts'
 import { createDownload } from './features/mureka-functions/download.ts'
 import { createDownloadGuard } from './features/mureka-functions/download-guard.ts'
@@ -185,7 +186,7 @@ export async function wire(options: WireOptions) {
       followImageJobs({ base: baseAddress.current, urlOf: publicUrl, onStored: () => thumbnails.wake() })],
   })
 
-  const makeThumbnails = createThumbnails({ db, schema, blobs, logger, urlOf: async (...file) => publicUrl(await baseAddress.current(db), ...file) })
+  const makeThumbnails = createThumbnails({ db, schema, blobs, clock, logger, urlOf: async (...file) => publicUrl(await baseAddress.current(db), ...file) })
   const thumbnails = createLoop('thumbnails', 60_000, makeThumbnails, logger)
 
   const ledger = createLedger({ db })
@@ -236,7 +237,7 @@ export async function wire(options: WireOptions) {
   const resultsOf = (kind: string, provider: string): number =>
     registry.all.find(({ descriptor }) => descriptor.kinds.includes(kind as never) && (provider === '*' || provider === descriptor.id))?.resultCount({ kind: kind as never, prompt: '' }) ?? 1
 
-  const uploads = createUploads({ db, blobs, ids })
+  const uploads = createUploads({ db, schema, blobs, ids })
   const imageJobs = createJobs({
     db, schema, provider: imageProvider, mostPictureBytes: MOST_PICTURE_BYTES, accept,
     wake: () => engine.waker.wake(['dispatch', 'events']), pictures: createPictures({ db, blobs, uploads, guardedFetch, base }),
@@ -315,7 +316,10 @@ export async function wire(options: WireOptions) {
     await blobs.sweepStaging(DAY_MS)
     await sweepIncoming({ db, blobs, olderThanMs: DAY_MS, now: clock.now() })
   }
-  const maintenance = createMaintenance({ db, logger, sweepStaging, archive: archive.daily, fixity: fixity.pass, staleJobs: staleJobs.sweep })
+  const maintenance = createMaintenance({
+    db, logger, sweepStaging, archive: archive.daily, fixity: fixity.pass, staleJobs: staleJobs.sweep,
+    sweepUploads: () => sweepUploads({ db, schema, blobs, now: clock.now() }),
+  })
 
   return {
     app, db, engine, archive, accounts, health, streams, maintenance, scheduleWatch, hasPage,

@@ -56,14 +56,15 @@ export async function cleanPicture(path: string): Promise<CleanPicture> {
   }
 }
 
-/** A small WebP for lists, 480 pixels wide at most; of a file or of bytes. Throws BadFile when the picture cannot be read. */
+/** A small WebP for lists, 480 pixels wide at most; of a file or of bytes. Throws BadFile when the picture cannot be read, another error when only time ran out. */
 export async function thumbnailOf(picture: string | Uint8Array): Promise<Buffer> {
   try {
     const large = sharp(picture, { failOn: 'error', limitInputPixels: MAX_PIXELS, sequentialRead: true }).timeout({ seconds: DECODING_SEC })
     checkSize(await large.metadata())
     return await large.autoOrient().resize({ width: THUMBNAIL_WIDTH, withoutEnlargement: true }).webp({ quality: 76 }).toBuffer()
   } catch (error) {
-    throw error instanceof BadFile ? error : new BadFile('undecodable', (error as Error).message.slice(0, 200))
+    const { message } = error as Error
+    throw error instanceof BadFile || /^timeout/i.test(message) ? error : new BadFile('undecodable', message.slice(0, 200))
   }
 }
 

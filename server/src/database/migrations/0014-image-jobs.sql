@@ -66,6 +66,9 @@ comment on table ${COMPAT_SCHEMA}.generation_tasks is 'reprise';
 insert into storage.buckets (id, name, public) values ('generated-images', 'generated-images', true), ('image-uploads', 'image-uploads', false)
 on conflict (id) do nothing;
 
+-- When a request last named this picture of a user's: what nobody names is deleted, but not while it is being named.
+alter table reprise.files add column used_at timestamptz;
+
 -- A new picture costs what `image` says.
 insert into reprise.prices (kind, tokens) values ('image_regeneration', 1), ('image_edit', 2), ('description', 2), ('video_regeneration', 2)
 on conflict do nothing;

@@ -1,12 +1,15 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../../database/testing/test-database.ts'
+import { createHealer } from '../../engine/heal.ts'
+import { createObtain } from '../../engine/obtain.ts'
 import { systemIds } from '../../kernel/ids.ts'
+import { createLogger } from '../../kernel/logger.ts'
 import { createDiskStore } from '../../storage/disk/disk-store.ts'
 import { createGuardedFetch, type FetchOptions, type GuardedFetch } from '../../storage/guarded-fetch.ts'
 import { createPictures, type FindPictures } from './pictures.ts'
@@ -17,6 +20,7 @@ describe('the pictures that a request names', () => {
   const stranger = '22222222-2222-4222-8222-222222222222'
   const served: Record<string, { type: string; body: Buffer; status?: number }> = {}
   const trusted: FetchOptions['trust'][] = []
+  let asked = 0
   let database: TestDatabase
   let folder: string
   let host: Server
@@ -31,6 +35,7 @@ describe('the pictures that a request names', () => {
     database = await createTestDatabase()
     folder = await mkdtemp(join(tmpdir(), 'reprise-pictures-'))
     host = createServer((request, response) => {
+      asked++
       const { type, body, status = 200 } = served[request.url!] ?? { type: 'text/plain', body: Buffer.from('none'), status: 404 }
       response.writeHead(status, { 'content-type': type, 'content-length': body.length }).end(body)
     })
@@ -42,7 +47,7 @@ describe('the pictures that a request names', () => {
       return real(url, { ...options, trust: 'provider-file' })
     }, { close: () => real.close() })
     const blobs = createDiskStore({ root: folder })
-    uploads = createUploads({ db: database.db, blobs, ids: systemIds })
+    uploads = createUploads({ db: database.db, schema: 'public', blobs, ids: systemIds })
     find = createPictures({ db: database.db, blobs, uploads, guardedFetch: fetchHere, base: () => 'https://reprise.example' })
   })
   afterAll(async () => {
@@ -58,7 +63,7 @@ describe('the pictures that a request names', () => {
     expect(picture).toEqual({ bucket: 'image-uploads', path: expect.stringMatching(new RegExp(`^${user}/[0-9a-f-]{36}\\.jpg$`)) })
     expect(trusted).toEqual(['user'])
     const { rows } = await database.db.query('select user_id, mime, source_url from reprise.files where path = $1', [picture!.path])
-    expect(rows).toEqual([{ user_id: user, mime: 'image/jpeg', source_url: at('/a.png') }])
+    expect(rows).toEqual([{ user_id: user, mime: 'image/jpeg', source_url: null }])
   })
 
   it.each([
@@ -72,6 +77,18 @@ describe('the pictures that a request names', () => {
     const before = await kept()
     await expect(ask(at('/wrong'))).rejects.toMatchObject({ code: 'validation_failed', fields: [{ path: 'productImages.0' }] })
     expect(await kept()).toBe(before)
+  })
+
+  it('one that is damaged later is reported lost: nobody asks its old address, where other bytes are', async () => {
+    served['/c.png'] = { type: 'image/png', body: await sharp({ create: { width: 30, height: 30, channels: 3, background: '#822' } }).png().toBuffer() }
+    const [picture] = await ask(at('/c.png'))
+    const key = `${picture!.bucket}/${picture!.path}`
+    await writeFile(join(folder, key), 'damaged')
+    const blobs = createDiskStore({ root: folder })
+    const heal = createHealer({ db: database.db, blobs, obtain: createObtain({ blobs, guardedFetch: real }), storeIsThere: async () => undefined, ids: systemIds, logger: createLogger({ level: 'silent' }) })
+    const before = asked
+    expect(await heal(key)).toMatchObject({ health: 'gone', damage: 'truncated', lost: true })
+    expect(asked).toBe(before)
   })
 
   it('uploads and finished pictures of the same user are found by their addresses, whole or relative; nobody else’s', async () => {

@@ -6,6 +6,7 @@ import type { BlobStore } from '../../storage/blob-store.ts'
 import { download, DownloadError } from '../../storage/download.ts'
 import { fileNameIn } from '../../storage/file-address.ts'
 import type { GuardedFetch } from '../../storage/guarded-fetch.ts'
+import type { FieldRule } from '../../texts/texts.ts'
 import { MOST_UPLOAD_BYTES, whyRefused, type KeptPicture, type Uploads } from './uploads.ts'
 
 /** The bucket of finished pictures. */
@@ -32,39 +33,39 @@ interface Deps {
  * fetched by the guarded way alone, made anew and kept. Whatever is not to be had is a wrong field: nothing was spent.
  */
 export function createPictures({ db, blobs, uploads, guardedFetch, base }: Deps) {
-  const wrong = (field: string, message: string) => new AppError('validation_failed', {}, [{ path: field, rule: 'invalid', message }])
+  const wrong = (field: string, rule: FieldRule) => new AppError('validation_failed', {}, [{ path: field, rule, message: '', params: { maximum: MOST_UPLOAD_BYTES / 2 ** 20 } }])
 
   async function ours(userId: string, { field, url }: NamedAddress): Promise<KeptPicture | null> {
     const path = ownPath(url, base())
     if (path === null) return null
     const upload = /^\/api\/uploads\/images\/([^/]+)$/.exec(path)?.[1]
     if (upload) {
-      const found = isUuid(upload) ? await uploads.find(userId, upload) : null
-      if (!found) throw wrong(field, 'There is no such upload.')
-      return { bucket: found.bucket, path: found.path }
+      const found = isUuid(upload) ? await uploads.use(userId, upload) : null
+      if (!found) throw wrong(field, 'no_such_upload')
+      return found
     }
     const name = fileNameIn(path)
-    if (name?.bucket !== PICTURES) throw wrong(field, 'There is no such picture.')
+    if (name?.bucket !== PICTURES) throw wrong(field, 'no_such_picture')
     const { rows } = await db.query<KeptPicture>('select bucket, path from reprise.files where bucket = $1 and path = $2 and user_id = $3', [name.bucket, name.path, userId])
-    if (!rows[0]) throw wrong(field, 'There is no such picture.')
+    if (!rows[0]) throw wrong(field, 'no_such_picture')
     return rows[0]
   }
 
   async function fetched(userId: string, { field, url }: NamedAddress, signal: AbortSignal): Promise<KeptPicture> {
     try {
-      const staged = await download(url, { store: blobs, guardedFetch, maxBytes: MOST_UPLOAD_BYTES, trust: 'user', timeoutMs: FETCH_MS, idleTimeoutMs: 10_000, signal })
-      const { bucket, path } = await uploads.keep(userId, staged, url)
+      const { bucket, path } = await uploads.keep(userId, field, () =>
+        download(url, { store: blobs, guardedFetch, maxBytes: MOST_UPLOAD_BYTES, trust: 'user', timeoutMs: FETCH_MS, idleTimeoutMs: 10_000, signal }))
       return { bucket, path }
     } catch (error) {
       if (error instanceof BadFile) throw wrong(field, whyRefused(error))
       if (!(error instanceof DownloadError)) throw error
-      if (error.code === 'unsafe_url') throw wrong(field, 'This address may not be fetched: only public https addresses.')
-      if (error.code === 'too_large') throw wrong(field, `The picture is larger than ${MOST_UPLOAD_BYTES / 2 ** 20} MB.`)
-      throw wrong(field, 'The picture could not be fetched from this address.')
+      if (error.code === 'unsafe_url') throw wrong(field, 'unsafe_address')
+      if (error.code === 'too_large') throw wrong(field, 'picture_too_large')
+      throw wrong(field, 'not_fetched')
     }
   }
 
-  /** In the order asked for. Ours are looked up before anything is fetched. Throws AppError(validation_failed). */
+  /** In the order asked for. Ours are looked up before anything is fetched. Throws AppError: validation_failed, too_many_requests. */
   return async function find(userId: string, addresses: NamedAddress[], signal: AbortSignal): Promise<KeptPicture[]> {
     const found: (KeptPicture | null)[] = []
     for (const address of addresses) found.push(await ours(userId, address))

@@ -4,13 +4,18 @@ import type { Ids } from '../../kernel/ids.ts'
 import { BadFile } from '../../media/bad-file.ts'
 import { cleanPicture, type CleanPicture } from '../../media/picture.ts'
 import { StageTooLarge, type BlobStore, type StagedFile } from '../../storage/blob-store.ts'
+import type { FieldRule } from '../../texts/texts.ts'
+import { createTurns } from './turns.ts'
+import { countUnnamed, UPLOADS } from './unnamed-uploads.ts'
 
-export const UPLOADS = 'image-uploads'
 export const MOST_UPLOAD_BYTES = 15 * 2 ** 20
-/** Decoded at once in a process: each may take 200 MB for a moment. */
+/** Decoded at once in a process: each may take `MOST_MEMORY` (200 MB) for a moment. */
 const AT_ONCE = 2
-/** Waiting for their turn; whoever comes then is asked to come again. */
-const WAITING = 20
+/** On their way in a process, and of one user in it: more than the pictures of two jobs. */
+const UNDER_WAY = 60
+const UNDER_WAY_OF_ONE = 12
+/** Kept of one user without a job that names them; whoever has more under way may come a few above it. */
+const MOST_UNNAMED = { files: 200, bytes: 500 * 2 ** 20 }
 
 /** A picture of a user's in our storage. */
 export interface KeptPicture {
@@ -30,10 +35,19 @@ export interface Upload extends KeptPicture {
  * Keeps strangers' pictures: each is received up to 15 MB, made anew from its pixels and put into the private bucket.
  * What was received is never kept.
  */
-export function createUploads({ db, blobs, ids }: { db: Queryable; blobs: Pick<BlobStore, 'stage' | 'publish'>; ids: Ids }) {
-  const inTurn = createTurns(AT_ONCE, WAITING)
+export function createUploads({ db, schema, blobs, ids }: { db: Queryable; schema: string; blobs: Pick<BlobStore, 'stage' | 'publish'>; ids: Ids }) {
+  const enter = createTurns({ atOnce: AT_ONCE, most: UNDER_WAY, mostOfOne: UNDER_WAY_OF_ONE })
 
-  async function keep(userId: string, received: StagedFile, sourceUrl: string | null): Promise<Upload> {
+  async function checkRoom(userId: string, field: string): Promise<void> {
+    const { files, bytes } = await countUnnamed(db, schema, userId, MOST_UNNAMED)
+    if (files < MOST_UNNAMED.files && bytes < MOST_UNNAMED.bytes) return
+    throw new AppError('validation_failed', {}, [{ path: field, rule: 'too_many_uploads', message: '' }])
+  }
+
+  /** `field` is what a refusal names. Throws AppError: too_many_requests, validation_failed; BadFile; what `receive` throws. */
+  const keep = (userId: string, field: string, receive: () => Promise<StagedFile>): Promise<Upload> => enter(userId, async (inTurn) => {
+    await checkRoom(userId, field)
+    const received = await receive()
     const picture = await inTurn(() => cleanPicture(received.path)).finally(() => received.discard())
     const id = ids.uuid()
     const path = `${userId}/${id}.${picture.ext}`
@@ -43,29 +57,36 @@ export function createUploads({ db, blobs, ids }: { db: Queryable; blobs: Pick<B
     } finally {
       await staged.discard()
     }
+    // No source: whatever its address gives are not these bytes, and nobody is to fetch a user's address unasked.
     await db.query(
-      `insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime, source_url) values ($1, $2, $1 || '/' || $2, $3, $4, $5, $6, $7)`,
-      [UPLOADS, path, userId, staged.sha256, staged.bytes, picture.mime, sourceUrl])
+      `insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime) values ($1, $2, $1 || '/' || $2, $3, $4, $5, $6)`,
+      [UPLOADS, path, userId, staged.sha256, staged.bytes, picture.mime])
     return { id, bucket: UPLOADS, path, mime: picture.mime, bytes: staged.bytes, width: picture.width, height: picture.height }
-  }
+  })
 
   return {
     keep,
-    /** Throws AppError: payload_too_large; unsupported_media_type (no JPEG, PNG or WebP); validation_failed (damaged, too many pixels). */
+    /** Throws AppError: payload_too_large; unsupported_media_type (no JPEG, PNG or WebP); too_many_requests; validation_failed (damaged, too many pixels, no room). */
     async receive(userId: string, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Upload> {
       try {
-        return await keep(userId, await blobs.stage(body, { maxBytes: MOST_UPLOAD_BYTES, signal }), null)
+        return await keep(userId, 'image', () => blobs.stage(body, { maxBytes: MOST_UPLOAD_BYTES, signal }))
       } catch (error) {
         if (error instanceof StageTooLarge) throw new AppError('payload_too_large', { maxBytes: MOST_UPLOAD_BYTES })
         if (!(error instanceof BadFile)) throw error
         if (error.reason === 'wrong_type') throw new AppError('unsupported_media_type')
-        throw new AppError('validation_failed', {}, [{ path: 'image', rule: 'invalid', message: whyRefused(error) }])
+        throw new AppError('validation_failed', {}, [{ path: 'image', rule: whyRefused(error), message: '' }])
       }
+    },
+    /** For a request that names it: from now on it is kept as if it were new. */
+    async use(userId: string, id: string): Promise<KeptPicture | null> {
+      const { rows } = await db.query<KeptPicture>(
+        'update reprise.files set used_at = reprise.now() where bucket = $1 and path = any ($2) and user_id = $3 returning bucket, path', [UPLOADS, pathsOf(userId, id), userId])
+      return rows[0] ?? null
     },
     async find(userId: string, id: string): Promise<{ bucket: string; path: string; blobKey: string; bytes: number; mime: string; sha256: string; userId: string } | null> {
       const { rows } = await db.query<any>(
         `select bucket, path, blob_key as "blobKey", bytes, mime, sha256, user_id as "userId" from reprise.files where bucket = $1 and path = any ($2) and user_id = $3`,
-        [UPLOADS, ['jpg', 'webp'].map((ext) => `${userId}/${id}.${ext}`), userId])
+        [UPLOADS, pathsOf(userId, id), userId])
       return rows[0] ?? null
     },
   }
@@ -73,32 +94,13 @@ export function createUploads({ db, blobs, ids }: { db: Queryable; blobs: Pick<B
 
 export type Uploads = ReturnType<typeof createUploads>
 
-/** For people: what is wrong with their picture. */
-export function whyRefused({ reason }: BadFile): string {
-  if (reason === 'too_many_pixels') return 'The picture has too many pixels: 50 million at most.'
-  if (reason === 'wrong_type' || reason === 'html') return 'Not a picture: JPEG, PNG or WebP.'
-  return 'The picture is damaged or empty.'
+/** What is wrong with somebody's picture. */
+export function whyRefused({ reason }: BadFile): FieldRule {
+  if (reason === 'too_many_pixels') return 'too_many_pixels'
+  return reason === 'wrong_type' || reason === 'html' ? 'not_a_picture' : 'damaged_picture'
 }
 
-/** Runs at most `atOnce` together; 429 for whoever finds `waiting` others before them. */
-export function createTurns(atOnce: number, waiting: number) {
-  let running = 0
-  const queue: (() => void)[] = []
-  return async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= atOnce) {
-      if (queue.length >= waiting) throw new AppError('too_many_requests', { retryAfterSec: 5 })
-      await new Promise<void>((resolve) => queue.push(resolve))
-    } else running++
-    try {
-      return await work()
-    } finally {
-      // The place goes to the next one, or is free.
-      const next = queue.shift()
-      if (next) next()
-      else running--
-    }
-  }
-}
+const pathsOf = (userId: string, id: string) => ['jpg', 'webp'].map((ext) => `${userId}/${id}.${ext}`)
 
 async function* one({ bytes }: CleanPicture): AsyncIterable<Uint8Array> {
   yield bytes

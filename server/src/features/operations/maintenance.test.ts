@@ -72,7 +72,7 @@ describe('side work', () => {
 
   it('the schedule looks at the ledger: nobody has to ask', async () => {
     const nothing = async () => undefined
-    const maintenance = createMaintenance({ db: database.db, sweepStaging: nothing, archive: nothing, fixity: nothing, staleJobs: nothing, logger: { ...logger, warn: () => undefined } as unknown as Logger })
+    const maintenance = createMaintenance({ db: database.db, sweepStaging: nothing, sweepUploads: nothing, archive: nothing, fixity: nothing, staleJobs: nothing, logger: { ...logger, warn: () => undefined } as unknown as Logger })
     const before = await count('ledger_checks')
     await maintenance.start()
     try {
@@ -101,7 +101,7 @@ describe('side work', () => {
     let begun = 0
     const nothing = async () => undefined
     const maintenance = createMaintenance({
-      db: database.db, sweepStaging: nothing, archive: nothing, fixity: nothing, superviseSec: 1,
+      db: database.db, sweepStaging: nothing, sweepUploads: nothing, archive: nothing, fixity: nothing, superviseSec: 1,
       // The first time it never comes back.
       staleJobs: () => (++begun === 1 ? new Promise(() => undefined) : nothing()),
       logger: { ...logger, warn: (trouble: unknown) => troubles.push(trouble) } as unknown as Logger,

@@ -13,6 +13,7 @@ export const SCHEDULES = {
   'staging-sweep': { cron: '43 * * * *', everyMs: HOUR_MS },
   'ledger-check': { cron: '5 4 * * *', everyMs: 24 * HOUR_MS },
   archive: { cron: '0 3 * * *', everyMs: 24 * HOUR_MS },
+  'uploads-sweep': { cron: '20 2 * * *', everyMs: 24 * HOUR_MS },
   fixity: { cron: '30 1 * * *', everyMs: 24 * HOUR_MS },
   'stale-jobs': { cron: '*/5 * * * *', everyMs: SWEEP_MS },
 } as const
@@ -29,9 +30,10 @@ export function nextRun(name: keyof typeof SCHEDULES, now: number): Date {
  * Side work on a schedule. Nothing here moves a generation: were all its jobs deleted, every generation would still
  * end right.
  */
-export function createMaintenance({ db, sweepStaging, archive, fixity, staleJobs, logger, superviseSec = 60 }: {
+export function createMaintenance({ db, sweepStaging, sweepUploads, archive, fixity, staleJobs, logger, superviseSec = 60 }: {
   db: Database
   sweepStaging: () => Promise<unknown>
+  sweepUploads: () => Promise<unknown>
   archive: () => Promise<unknown>
   fixity: () => Promise<unknown>
   staleJobs: () => Promise<unknown>
@@ -52,6 +54,7 @@ export function createMaintenance({ db, sweepStaging, archive, fixity, staleJobs
   const work: Record<keyof typeof SCHEDULES, () => Promise<unknown>> = {
     prune: () => prune(db),
     'staging-sweep': sweepStaging,
+    'uploads-sweep': sweepUploads,
     'ledger-check': () => checkLedger(db, logger),
     archive,
     fixity,
