@@ -31,3 +31,8 @@ it('another wish is another request, and the first one keeps its key meanwhile',
   expect(keys[2]).toBe(keys[0])
   expect(keys[1]).not.toBe(keys[0])
 })
+
+it('two clicks at once are one request', async () => {
+  expect(await Promise.all([send({ twice: true }), send({ twice: true })])).toEqual([{ id: 'made' }, { id: 'made' }])
+  expect(keys).toHaveLength(1)
+})

@@ -8,13 +8,24 @@ const MOST = 30
 /** The key of each request that has had no good answer yet. It outlives a reload, as what was typed does. */
 const unanswered = new Map<string, string>(kept())
 
+const underWay = new Map<string, Promise<unknown>>()
+
 /**
  * POSTs what may be done only once: tokens are spent or given. The same body at the same path has the same key until a
- * good answer has come, so an answer that was lost can be asked for again by any click. Throws only `ApiProblem`.
+ * good answer has come, so an answer that was lost can be asked for again by any click. Two at once are one. Throws only
+ * `ApiProblem`.
  */
-export async function paid<T>(path: string, body: object = {}): Promise<T> {
+export function paid<T>(path: string, body: object = {}): Promise<T> {
   // In which language it is answered makes it no other request.
   const name = `${path.split('?')[0]} ${JSON.stringify(body)}`
+  const twin = underWay.get(name) as Promise<T> | undefined
+  if (twin) return twin
+  const sending = send<T>(path, body, name).finally(() => underWay.delete(name))
+  underWay.set(name, sending)
+  return sending
+}
+
+async function send<T>(path: string, body: object, name: string): Promise<T> {
   const key = unanswered.get(name) ?? crypto.randomUUID()
   unanswered.set(name, key)
   for (const oldest of unanswered.keys()) if (unanswered.size > MOST) unanswered.delete(oldest)
