@@ -184,7 +184,7 @@ describe('tokens for operators', () => {
       expect(all.map((one) => one.kind)).toEqual(['capture', 'capture', 'hold', 'grant'])
       expect(all[2]).toEqual({
         id: expect.any(Number), at: expect.any(String), kind: 'hold', amount: 10, userId: user.id, subject: user.id, fromAccount: 'available', toAccount: 'held',
-        generationId: mine.id, imageJobId: null, itemIndex: null, reason: 'generation accepted', actor: 'reprise',
+        generationId: mine.id, imageJobId: null, itemIndex: null, reason: 'generation accepted', text: null, actor: 'reprise',
       })
       expect(await explore(`generationId=${mine.id}`)).toEqual(all.slice(0, 3))
       expect(await explore(`generationId=${mine.id}&kind=capture`)).toEqual(all.slice(0, 2))
@@ -192,6 +192,15 @@ describe('tokens for operators', () => {
       expect((await explore('kind=grant')).map((one) => one.userId)).toContain(other.id)
       expect(await explore(`userId=${user.id}&from=${all[2].at}&to=${new Date(Date.parse(all[2].at) + 1).toISOString()}`)).toEqual([all[2]])
       expect(await explore(`userId=${user.id}&to=${all[3].at}`)).toEqual([])
+    })
+
+    it('an error is told in the reader’s language, what Reprise notes for itself is not', async () => {
+      const user = await somebody()
+      const { id } = await ask(user, { prompt: '[[fault:partial-then-fail]] half' })
+      await reprise.settled(id, user)
+      const told = async (language: string) => (await reprise.call('GET', `/api/ledger/explorer?generationId=${id}&lang=${language}`, { token: SERVICE_KEY })).body.items
+        .map((one: any) => [one.kind, one.reason, one.text])
+      expect(await told('ru')).toEqual(expect.arrayContaining([['release', 'provider_failed', 'Сбой генерации у провайдера'], ['capture', 'stored', null]]))
     })
 
     it('pages go on where they ended', async () => {

@@ -1,4 +1,4 @@
-import { text, isLanguage, type Language } from '../texts/texts.ts'
+import { isLanguage, type Language } from '../texts/texts.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { AppContext } from './app-env.ts'
 import { checkPlain } from './plain-input.ts'
@@ -13,10 +13,11 @@ const languageOf = (c: AppContext): Language => {
 /** Errors under `/functions/v1/`: `{success: false, error, code}` and the error's own parameters (`required`, `available`, …). */
 export const functionsErrors: ErrorFormat = {
   prefix: '/functions/v1/',
+  language: languageOf,
   render(problem, c) {
-    const { type: _type, title: _title, status: usual, detail: _detail, code, instance: _instance, retryable: _retryable, charged: _charged, errors, ...params } = problem
+    const { type: _type, title: _title, status: usual, detail, code, instance: _instance, retryable: _retryable, charged: _charged, errors, ...params } = problem
     const status = code === 'validation_failed' ? 400 : usual // as the seeds' front ends expect
-    return c.json({ success: false, error: text(languageOf(c), code, problem), code: nameOf(code, params.provider), ...params, ...(errors.length > 0 ? { errors } : {}) }, status as 500)
+    return c.json({ success: false, error: detail, code: nameOf(code, params.provider), ...params, ...(errors.length > 0 ? { errors } : {}) }, status as 500)
   },
 }
 

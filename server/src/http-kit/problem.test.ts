@@ -2,6 +2,7 @@ import { request } from 'node:http'
 import { createRoute, z } from '@hono/zod-openapi'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../kernel/errors.ts'
+import { functionsErrors } from './functions.ts'
 import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from './openapi.ts'
 import { serveTestApp } from './testing.ts'
 
@@ -41,18 +42,16 @@ function routes(app: App): void {
   app.get('/functions/v1/thing', () => {
     throw new AppError('too_many_requests', { retryAfterSec: 5 })
   })
+  for (const path of ['/functions/v1/job', '/api/job']) {
+    app.get(path, () => {
+      throw new AppError('validation_failed', {}, [{ path: 'photos', rule: 'too_many_photos', message: '', params: { maximum: 3 } }])
+    })
+  }
 }
 
 const SONG = '/api/songs/11111111-2222-4333-8444-555555555555'
 const isTransient = (error: unknown) => (error as { code?: string }).code === '57P01'
-const formats = [
-  {
-    prefix: '/functions/v1/',
-    render: (problem: { detail: string; code: string; status: number }) =>
-      Response.json({ success: false, error: problem.detail, code: problem.code }, { status: problem.status }),
-  },
-]
-const start = () => serveTestApp(routes, { isTransient, formats, language: 'en' })
+const start = () => serveTestApp(routes, { isTransient, formats: [functionsErrors], language: 'en' })
 const post = (body: string, headers: Record<string, string> = {}) => ({
   method: 'POST',
   headers: { 'content-type': 'application/json', ...headers },
@@ -82,6 +81,15 @@ describe('problems', () => {
     })
     expect(response.headers.get('x-request-id')).toBe(problem['requestId'])
     expect(await (await server.fetch('/poor?lang=fr')).json()).toMatchObject({ title: 'Pas assez de jetons' })
+  })
+
+  it('a wrong field is told in the reader’s language; by the seeds’ functions in theirs, whatever the browser says, until ?lang= asks for another', async () => {
+    await using server = await start()
+    const told = async (path: string) => ((await (await server.fetch(path, { headers: { 'accept-language': 'ru' } })).json()) as { errors: object[] }).errors
+    const field = { path: 'photos', rule: 'too_many_photos' }
+    expect(await told('/api/job')).toEqual([{ ...field, message: 'Не больше 3 фото товара.' }])
+    expect(await told('/functions/v1/job')).toEqual([{ ...field, message: 'At most 3 photos of the product.' }])
+    expect(await told('/functions/v1/job?lang=fr')).toEqual([{ ...field, message: 'Au plus 3 photos du produit.' }])
   })
 
   it('an unexpected error leaks nothing and names its request', async () => {
@@ -127,9 +135,11 @@ describe('problems', () => {
     expect(await response.json()).toEqual({
       success: false,
       error: expect.stringContaining('Too many'),
-      code: 'too_many_requests',
+      code: 'TOO_MANY_REQUESTS',
+      retryAfterSec: 5,
+      requestId: response.headers.get('x-request-id'),
     })
-    expect(await (await server.fetch('/functions/v1/none')).json()).toMatchObject({ success: false, code: 'not_found' })
+    expect(await (await server.fetch('/functions/v1/none')).json()).toMatchObject({ success: false, code: 'NOT_FOUND' })
   })
 })
 

@@ -24,6 +24,8 @@ export interface Problem {
 export interface ErrorFormat {
   /** Path prefix, e.g. `/functions/v1/`. */
   prefix: string
+  /** In which language they answer; without it in the reader's. */
+  language?(c: AppContext): Language
   render(problem: Problem, c: AppContext): Response
 }
 
@@ -39,8 +41,7 @@ export function handleProblems(app: Hono<AppEnv>, options: ProblemOptions = {}):
   app.notFound((c) => respond(c, unknownRoute(app, c), options))
 }
 
-export function problemOf(error: AppError, c: AppContext): Problem {
-  const language = c.get('language') ?? 'en'
+function problemOf(error: AppError, c: AppContext, language: Language): Problem {
   const requestId = c.get('requestId') ?? ''
   const { status, retryable, charged } = ERRORS[error.code]
   return {
@@ -59,12 +60,12 @@ export function problemOf(error: AppError, c: AppContext): Problem {
 }
 
 /** A field error without words of its own gets those of its rule. */
-const worded = (field: FieldError, language: Language): FieldError =>
-  field.message ? field : { ...field, message: fieldText(language, isFieldRule(field.rule) ? field.rule : 'invalid') }
+const worded = ({ path, rule, message, params }: FieldError, language: Language): FieldError =>
+  ({ path, rule, message: message || fieldText(language, isFieldRule(rule) ? rule : 'invalid', params) })
 
 function respond(c: AppContext, error: AppError, options: ProblemOptions): Response {
-  const problem = problemOf(error, c)
   const format = options.formats?.find(({ prefix }) => c.req.path.startsWith(prefix))
+  const problem = problemOf(error, c, format?.language?.(c) ?? c.get('language') ?? 'en')
   const headers = headersOf(error)
   if (format) {
     const response = format.render(problem, c)

@@ -1,7 +1,7 @@
 import type { z } from '@hono/zod-openapi'
 import type { Hook } from '@hono/zod-openapi'
 import { AppError, type FieldError } from '../kernel/errors.ts'
-import { fieldText, isFieldRule, type FieldRule, type Language, type Params } from '../texts/texts.ts'
+import type { FieldRule, Params } from '../texts/texts.ts'
 import type { AppEnv } from './app-env.ts'
 
 /**
@@ -9,30 +9,26 @@ import type { AppEnv } from './app-env.ts'
  * so it is 404 like any other missing thing.
  */
 // oxlint-disable-next-line typescript/no-explicit-any -- the library types this hook so
-export const validationHook: Hook<any, AppEnv, any, any> = (result, c) => {
+export const validationHook: Hook<any, AppEnv, any, any> = (result) => {
   if (result.success) return
   if (result.target === 'param') throw new AppError('not_found')
   // The validator also hands over what was sent, which its type does not say.
   const sent = (result as { data?: unknown }).data
-  throw new AppError('validation_failed', {}, fieldErrors(result.error, sent, c.get('language') ?? 'en'))
+  throw new AppError('validation_failed', {}, fieldErrors(result.error, sent))
 }
 
-/** What zod found, in our words. `sent` tells a missing field from a wrong one. */
-export function fieldErrors(error: z.ZodError, sent: unknown, language: Language): FieldError[] {
+/** What zod found, by our rules; the answer puts them into words. `sent` tells a missing field from a wrong one. */
+export function fieldErrors(error: z.ZodError, sent: unknown): FieldError[] {
   return error.issues.flatMap((issue) => {
     const path = issue.path.map(String)
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => field([...path, key], 'unknown_key', language))
+      return issue.keys.map((key) => field([...path, key], 'unknown_key'))
     const { rule, params, message } = ruleOf(issue, valueAt(sent, issue.path) === undefined)
-    return [field(path, rule, language, params, message)]
+    return [field(path, rule, params, message)]
   })
 }
 
-const field = (path: string[], rule: string, language: Language, params?: Params, message?: string): FieldError => ({
-  path: path.join('.'),
-  rule,
-  message: message ?? fieldText(language, isFieldRule(rule) ? rule : 'invalid', params),
-})
+const field = (path: string[], rule: string, params?: Params, message = ''): FieldError => ({ path: path.join('.'), rule, message, params })
 
 function ruleOf(issue: z.core.$ZodIssue, missing: boolean): { rule: string; params?: Params; message?: string } {
   const rule = (name: FieldRule, params?: Params) => ({ rule: name, params })

@@ -70,11 +70,15 @@ export type ProviderErrorCode = Extract<
   | 'no_image'
 >
 
-/** One wrong field of a request. `path` is dotted, as the client sent it; `rule` is stable, `message` is for people. */
+/**
+ * One wrong field of a request. `path` is dotted, as the client sent it; `rule` is stable, `message` is for people. An
+ * empty message becomes the words of the rule, filled with `params`, in the language of the answer.
+ */
 export interface FieldError {
   path: string
   rule: string
   message: string
+  params?: Record<string, unknown>
 }
 
 /**

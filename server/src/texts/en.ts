@@ -138,6 +138,21 @@ export const en = {
     unknown_key: 'This field is not known here.',
     cursor: 'This cursor was not made here. Please start from the first page.',
     characters: 'This holds characters that cannot be kept (NUL, or half of a surrogate pair).',
+    photo_needed: 'At least one photo of the product is needed.',
+    too_many_photos: 'At most {maximum} photos of the product.',
+    too_many_references: 'At most one reference.',
+    no_such_upload: 'There is no such upload.',
+    no_such_picture: 'There is no such picture.',
+    no_such_job: 'There is no such job.',
+    unsafe_address: 'This address may not be fetched: only public https addresses.',
+    picture_too_large: 'The picture is larger than {maximum} MB.',
+    not_fetched: 'The picture could not be fetched from this address.',
+    too_many_pixels:
+      'The picture has too many pixels: 50 million at most, and about half of that when it is progressive, interlaced or WebP.',
+    not_a_picture: 'Not a picture: JPEG, PNG or WebP.',
+    damaged_picture: 'The picture is damaged or empty.',
+    too_many_uploads:
+      'Too many of your pictures wait for a job that uses them. Those that none uses are deleted after a week.',
     invalid: 'This is not valid.',
   },
 } as const satisfies Texts

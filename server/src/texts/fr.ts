@@ -148,6 +148,21 @@ export const fr = {
     unknown_key: "Ce champ n'est pas connu ici.",
     cursor: "Ce curseur ne vient pas d'ici. Recommencez à la première page.",
     characters: "Il y a ici des caractères qui ne peuvent pas être conservés (NUL, ou moitié d'une paire de substitution).",
+    photo_needed: 'Il faut au moins une photo du produit.',
+    too_many_photos: 'Au plus {maximum} photos du produit.',
+    too_many_references: 'Au plus une image de référence.',
+    no_such_upload: "Ce fichier envoyé n'existe pas.",
+    no_such_picture: "Cette image n'existe pas.",
+    no_such_job: "Cette tâche n'existe pas.",
+    unsafe_address: 'Cette adresse ne peut pas être ouverte : seulement des adresses https publiques.',
+    picture_too_large: "L'image dépasse {maximum} Mo.",
+    not_fetched: "L'image n'a pas pu être récupérée à cette adresse.",
+    too_many_pixels:
+      "L'image a trop de pixels : 50 millions au plus, et environ la moitié si elle est progressive, entrelacée ou en WebP.",
+    not_a_picture: "Ce n'est pas une image : JPEG, PNG ou WebP.",
+    damaged_picture: "L'image est abîmée ou vide.",
+    too_many_uploads:
+      "Trop de vos images attendent une tâche qui les utilise. Celles qu'aucune n'utilise sont supprimées après une semaine.",
     invalid: "Cette valeur n'est pas valable.",
   },
 } as const satisfies Texts

@@ -155,7 +155,7 @@ function foreignPictures({ userId, request }: Ask): FieldError[] {
     typeof ref?.key === 'string' ? ref.key.split('/')[1] : typeof ref?.path === 'string' ? ref.path.split('/')[0] : undefined
   return images.flatMap((ref, index) => {
     const owner = ownerOf(ref)
-    return owner === undefined || owner === userId ? [] : [{ path: `options.images.${index}`, rule: 'invalid', message: 'There is no such picture.' }]
+    return owner === undefined || owner === userId ? [] : [{ path: `options.images.${index}`, rule: 'no_such_picture', message: '' }]
   })
 }
 

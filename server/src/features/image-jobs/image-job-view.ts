@@ -4,6 +4,7 @@ import { ERRORS, type ErrorCode } from '../../kernel/errors.ts'
 import { actionsOf, type PriceKind } from './cards.ts'
 import type { CardRow, JobRow } from './image-jobs.queries.ts'
 import { productImagesOf } from './job-wish.ts'
+import { isSetStyle } from './prompts.ts'
 
 const time = z.iso.datetime()
 const tokens = z.object({ cost: z.int(), held: z.int(), captured: z.int(), released: z.int() })
@@ -23,7 +24,9 @@ const cardSchema = z.object({
 const jobFields = {
   id: z.uuid(), status: z.enum(['pending', 'processing', 'completed', 'failed']), productName: z.string().nullable(), category: z.string().nullable(), description: z.string().nullable(),
   productImages: z.array(z.object({ url: z.string(), name: z.string(), type: z.enum(['product', 'reference']) })), aspectRatio: z.string(),
-  unifiedStyling: z.boolean(), styleDescription: z.string().nullable(), styleSourceImageUrl: z.string().nullable(), sourceJobId: z.uuid().nullable(),
+  unifiedStyling: z.boolean(), styleDescription: z.string().nullable(),
+  automaticStyle: z.boolean().openapi({ description: 'The style is one of ours, since none was given: nothing that its user asked for' }),
+  styleSourceImageUrl: z.string().nullable(), sourceJobId: z.uuid().nullable(),
   totalCards: z.int(), completedCards: z.int(), failedCards: z.int(), tokensCost: z.int(), tokens,
   errorMessage: z.string().nullable(), startedAt: time.nullable(), completedAt: time.nullable(), createdAt: time, updatedAt: time,
 }
@@ -67,7 +70,7 @@ function fieldsOf(job: JobRow, cards: CardRow[]) {
   const { userId: _userId, startedAt, completedAt, createdAt, updatedAt, ...plain } = job
   const sum = (what: 'cost' | 'held' | 'captured' | 'released') => cards.reduce((total, card) => total + card[what], 0)
   return {
-    ...plain, productImages: productImagesOf(job.productImages), failedCards: cards.filter(({ status }) => status === 'failed').length,
+    ...plain, automaticStyle: isSetStyle(job.styleDescription), productImages: productImagesOf(job.productImages), failedCards: cards.filter(({ status }) => status === 'failed').length,
     tokens: { cost: sum('cost'), held: sum('held'), captured: sum('captured'), released: sum('released') },
     startedAt: iso(startedAt), completedAt: iso(completedAt), createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString(),
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { fieldErrors } from '../../http-kit/validation.ts'
 import { AppError } from '../../kernel/errors.ts'
+import type { FieldRule } from '../../texts/texts.ts'
 import { ASPECT_RATIOS, SELECTABLE_CARDS, USUAL_RATIO, type AspectRatio } from './cards.ts'
 
 /** As it stands in `generation_jobs.product_images`. */
@@ -55,17 +56,17 @@ const bodySchema = z.object({
 /** Reads the body of `create-generation-job-banana`. Throws AppError(validation_failed) that names each wrong field. */
 export function readJobWish(body: Record<string, unknown>): JobWish {
   const read = bodySchema.safeParse(body)
-  if (!read.success) throw new AppError('validation_failed', {}, fieldErrors(read.error, body, 'en'))
+  if (!read.success) throw new AppError('validation_failed', {}, fieldErrors(read.error, body))
   const { productName, category = null, description = null, referenceImageUrl, selectedCards, unifiedStyling = false, styleSourceImageUrl = null, sourceJobId = null, aspectRatio = USUAL_RATIO } = read.data
   const images = read.data.productImages.map(({ url, name, type = 'product' }, index) => ({ url, name: name ?? `image-${index + 1}`, type }))
   const photos = images.filter(({ type }) => type === 'product')
   const references = images.filter(({ type }) => type === 'reference')
   // The one that is named apart may be in the list too.
   if (referenceImageUrl && !references.some(({ url }) => url === referenceImageUrl)) references.push({ url: referenceImageUrl, name: 'reference', type: 'reference' })
-  const wrong = (path: string, rule: string, message: string) => new AppError('validation_failed', {}, [{ path, rule, message }])
-  if (photos.length === 0) throw wrong('productImages', 'required', 'At least one photo of the product is needed.')
-  if (photos.length > MOST_PHOTOS) throw wrong('productImages', 'too_big', `At most ${MOST_PHOTOS} photos of the product.`)
-  if (references.length > 1) throw wrong('referenceImageUrl', 'too_big', 'At most one reference.')
+  const wrong = (path: string, rule: FieldRule) => new AppError('validation_failed', {}, [{ path, rule, message: '', params: { maximum: MOST_PHOTOS } }])
+  if (photos.length === 0) throw wrong('productImages', 'photo_needed')
+  if (photos.length > MOST_PHOTOS) throw wrong('productImages', 'too_many_photos')
+  if (references.length > 1) throw wrong('referenceImageUrl', 'too_many_references')
   return {
     productName, category, description, productImages: [...photos, ...references],
     selectedCards: [...new Set(selectedCards)].sort((a, b) => a - b),

@@ -183,7 +183,7 @@ export function createJobs({ db, schema, provider, mostPictureBytes, accept, wak
         await checkTokens(userId, 'image', wish.selectedCards.length)
         if (wish.sourceJobId) {
           const { rowCount } = await db.query(`select 1 from ${jobsTable} where id = $1 and user_id = $2`, [wish.sourceJobId, userId])
-          if (rowCount === 0) throw new AppError('validation_failed', {}, [{ path: 'sourceJobId', rule: 'invalid', message: 'There is no such job.' }])
+          if (rowCount === 0) throw new AppError('validation_failed', {}, [{ path: 'sourceJobId', rule: 'no_such_job', message: '' }])
         }
         const images = await picturesOf(userId, wish.productImages, wish.styleSourceImageUrl, signal)
         const job = { ...wish, styleDescription: wish.unifiedStyling && !wish.styleSourceImageUrl ? styleFor(wish.productName, wish.category) : null }

@@ -46,6 +46,9 @@ export function styleFor(productName: string, category: string | null): string {
   return SET_STYLES[sha256(`${productName}\n${category ?? ''}`).readUInt32BE(0) % SET_STYLES.length]!
 }
 
+/** Whether nobody chose this style. */
+export const isSetStyle = (style: string | null): boolean => (SET_STYLES as readonly (string | null)[]).includes(style)
+
 function picturesInWords(pictures: PictureRole[]): string[] {
   const roles = [...new Set(pictures)]
   return roles.map((role) => {

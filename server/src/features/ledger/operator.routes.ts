@@ -6,7 +6,7 @@ import { createRouter, jsonBody, jsonResponse, problemResponses, type App } from
 import { cursorTime, decodeCursor, encodeCursor, pageOf, pageQuery } from '../../http-kit/paging.ts'
 import type { Explorer } from './explorer.ts'
 import type { ByHand, Ledger } from './ledger.ts'
-import { balanceSchema } from './ledger.routes.ts'
+import { balanceSchema, inWords } from './ledger.routes.ts'
 
 const TRANSFERS = ['signup', 'grant', 'hold', 'capture', 'release', 'adjustment'] as const
 
@@ -37,7 +37,7 @@ const explore = createRoute({
     200: jsonResponse(pageOf(z.object({
       id: z.int(), at: z.iso.datetime(), kind: z.enum(TRANSFERS), amount: z.int(), userId: z.uuid(), subject: z.string().nullable(),
       fromAccount: z.string(), toAccount: z.string(), generationId: z.string().nullable(), imageJobId: z.uuid().nullable(), itemIndex: z.int().nullable(),
-      reason: z.string(), actor: z.string(),
+      reason: z.string(), text: z.string().nullable().openapi({ description: "The reason in the reader's language, when it is an error code" }), actor: z.string(),
     })), 'A page'),
     ...problemResponses('unauthorized', 'forbidden', 'validation_failed'),
   },
@@ -86,7 +86,7 @@ export function operatorLedgerRoutes({ ledger, explorer, nextCheck, checkNow }: 
     requireOperator(c)
     const { limit, cursor, userId, ...search } = c.req.valid('query')
     const rows = await explorer.find({ ...search, userId: userId && userIdOf(userId) }, limit + 1, decodeCursor(z.int(), cursor) ?? null)
-    const items = rows.slice(0, limit).map((row) => ({ ...row, at: row.at.toISOString() }))
+    const items = rows.slice(0, limit).map((row) => ({ ...row, at: row.at.toISOString(), text: inWords(c.get('language'), row.reason) }))
     return withEtag(c, { items, nextCursor: rows.length > limit ? encodeCursor(items.at(-1)!.id) : null })
   })
 

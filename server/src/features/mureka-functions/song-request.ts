@@ -31,7 +31,7 @@ export interface SongWish {
 /** Reads the body of `generate-mureka-track`. Throws AppError(validation_failed) that names each wrong field. */
 export function readSongWish(body: Record<string, unknown>): SongWish {
   const read = bodySchema.safeParse(body)
-  if (!read.success) throw new AppError('validation_failed', {}, fieldErrors(read.error, body, 'en'))
+  if (!read.success) throw new AppError('validation_failed', {}, fieldErrors(read.error, body))
   const { prompt = '', lyrics, custom_lyrics, inputType, model, title, style, genre, mood, tempo, instrumental = false, projectId, artistId } = read.data
   const given = instrumental ? undefined : (custom_lyrics ?? lyrics)
   // With lyrics announced and in no field of their own, the one text that there is are the lyrics.

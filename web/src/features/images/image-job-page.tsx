@@ -212,7 +212,7 @@ function Wishes({ job }: { job: ImageJob }) {
         {job.unifiedStyling && (
           <div>
             <dt className="text-soft">{t('images.styleUsed')}</dt>
-            <dd className="text-xs">{job.styleDescription ?? t('images.unified')}</dd>
+            <dd className="text-xs">{(!job.automaticStyle && job.styleDescription) || t('images.unified')}</dd>
           </div>
         )}
       </dl>

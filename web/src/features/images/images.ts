@@ -61,6 +61,8 @@ export interface ImageJob {
   updatedAt: string
   unifiedStyling: boolean
   styleDescription: string | null
+  /** The style's words are ours: nobody asked for them. */
+  automaticStyle: boolean
   styleSourceImageUrl: string | null
   sourceJobId: string | null
   aspectRatio: string

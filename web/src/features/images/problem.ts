@@ -21,6 +21,6 @@ export function uploadProblem(problem: unknown, i18n: I18n, name: string, most: 
   if (!(problem instanceof ApiProblem)) return t('problem.generic')
   if (problem.status === 415) return t('images.wrongType', { name })
   if (problem.status === 413) return t('images.tooLargePlain', { name, mb: most })
-  if (problem.status === 422) return t(problem.fields.some(({ message }) => /pixels/.test(message)) ? 'images.tooManyPixels' : 'images.unreadable', { name })
+  if (problem.status === 422) return t(problem.fields.some(({ rule }) => rule === 'too_many_pixels') ? 'images.tooManyPixels' : 'images.unreadable', { name })
   return `${name}: ${problemText(problem, i18n)}`
 }
