@@ -151,7 +151,7 @@ function NewPrice({ kinds }: { kinds: string[] }) {
   }
   return (
     <details className="mt-2 border-t border-line pt-3">
-      <summary className="min-h-6 text-sm font-medium">{t('prices.new')}</summary>
+      <summary className="min-h-6 pointer-coarse:py-3 text-sm font-medium">{t('prices.new')}</summary>
       <p className="mt-1 mb-3 text-xs text-soft">{t('prices.newHint')}</p>
       <form onSubmit={submit} className="grid gap-3 sm:grid-cols-2" noValidate>
         <Field label={t('prices.kind')}>
@@ -194,7 +194,7 @@ function Changes() {
   const number = (value: number | null) => (value === null ? t('prices.nothing') : new Intl.NumberFormat(language).format(value))
   return (
     <details className="mt-3 border-t border-line pt-3">
-      <summary className="min-h-6 text-sm font-medium">{t('prices.changes')}</summary>
+      <summary className="min-h-6 pointer-coarse:py-3 text-sm font-medium">{t('prices.changes')}</summary>
       <LoadFailed of={asked} className="mt-2" />
       {changes?.length === 0 && <p className="mt-2 text-sm text-soft">{t('prices.noChanges')}</p>}
       <ul className="mt-2 grid gap-2 text-sm">

@@ -1,0 +1,199 @@
+import sharp from 'sharp'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openBrowser } from './chromium.ts'
+import { demoFolder, startDemo, type Demo } from './demo.ts'
+
+const CHANGE = /^Change ?: Song suno/
+const SERVICE_KEY = 'a-service-key-for-the-keyboard-test-0123456789'
+
+describe('the page without a mouse, in a real browser', () => {
+  let browser: Browser
+  let page: Page
+  let demo: Demo
+  let folder: Awaited<ReturnType<typeof demoFolder>>
+  let photo: { name: string; mimeType: string; buffer: Buffer }
+  let job = ''
+
+  beforeAll(async () => {
+    folder = await demoFolder()
+    const color = sharp({ create: { width: 200, height: 200, channels: 3, background: '#a98b5d' } }).jpeg().toBuffer()
+    ;[demo, browser] = await Promise.all([startDemo(folder.path, { DEMO_SPEED: '20', DEMO: 'on', SERVICE_ROLE_KEY: SERVICE_KEY }), openBrowser()])
+    photo = { name: 'bag.jpg', mimeType: 'image/jpeg', buffer: await color }
+    page = await newPage()
+    page.setDefaultTimeout(20_000)
+    await page.goto(demo.ownerLink)
+    await page.getByRole('textbox').first().waitFor()
+  }, 120_000)
+
+  afterAll(async () => {
+    await browser?.close()
+    await demo?.stop()
+    await folder?.remove()
+  }, 60_000)
+
+  const newPage = async () => {
+    const fresh = await (await browser.newContext({ locale: 'en-US' })).newPage()
+    await fresh.addInitScript(watchFocus)
+    return fresh
+  }
+
+  it('asks for pictures, watches them and tries one again by keys alone, and the focus is never lost', async () => {
+    await page.goto(`${demo.url}/images`)
+    await tabTo(page, /Choose photos/)
+    const chooser = page.waitForEvent('filechooser')
+    await page.keyboard.press('Space')
+    await (await chooser).setFiles([photo])
+    await page.getByRole('button', { name: 'Remove bag.jpg' }).waitFor()
+    await tabTo(page, /^Product/)
+    await page.keyboard.type('Linen bag')
+    await tabTo(page, /^What should one know/)
+    await page.keyboard.type('[[fault:blocked:1]]')
+    for (const card of [/In use/, /Close-up/]) {
+      await tabTo(page, card)
+      await page.keyboard.press('Space')
+    }
+    await tabTo(page, /Make the pictures/)
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/\/images\/[0-9a-f-]{36}$/)
+    job = page.url()
+    await page.locator('[data-card=failed]').waitFor({ timeout: 30_000 })
+    await tabTo(page, /^Try again/)
+    await page.keyboard.press('Enter')
+    // The button has gone with the try that failed: its card has the focus.
+    await expect.poll(() => focused(page)).toMatch(/^(ARTICLE )?Cover$/)
+    await page.locator('[data-card=completed]').waitFor({ timeout: 30_000 })
+    expect(await lost(page)).toEqual([])
+  }, 60_000)
+
+  it('a dialog closed by Escape gives the focus back; one whose text is being selected stays', async () => {
+    await page.goto(job)
+    await page.locator('[data-card=completed]').waitFor()
+    await tabTo(page, /^Change: Cover/)
+    await page.keyboard.press('Enter')
+    const text = page.getByRole('dialog').getByRole('textbox')
+    await text.fill('Make the background warmer')
+    await text.hover()
+    await page.mouse.down()
+    await page.mouse.move(4, 4)
+    await page.mouse.up()
+    expect(await text.inputValue()).toBe('Make the background warmer')
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    expect(await focused(page)).toBe('Change: Cover')
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog').waitFor()
+    await page.mouse.click(4, 4)
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    expect(await lost(page)).toEqual([])
+  }, 30_000)
+
+  it('each page has a title of its own, one first heading, and headings that skip no level', async () => {
+    const song = await page.evaluate(async () => {
+      const headers = { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() }
+      const made = await fetch('/api/generations', { method: 'POST', headers, body: JSON.stringify({ provider: 'suno', kind: 'song', prompt: 'a waltz', title: 'Last tram' }) })
+      return ((await made.json()) as { id: string }).id
+    })
+    const paths = ['/', '/images', '/images/gallery', '/library', '/channels', '/wallet', '/notifications', '/operator/ledger', '/operator/archive', '/nowhere']
+    const titles: string[] = []
+    for (const path of [...paths, new URL(job).pathname, `/generations/${song}`]) {
+      await page.goto(demo.url + path)
+      await page.locator('h1').waitFor()
+      await expect.poll(() => page.title(), { message: path }).not.toBe('Reprise')
+      titles.push(await page.title())
+      const levels = await page.locator('main :is(h1, h2, h3, h4)').evaluateAll((all) => all.map(({ tagName }) => Number(tagName[1])))
+      expect(levels.filter((level, place) => level > (levels[place - 1] ?? 0) + 1), path).toEqual([])
+    }
+    expect(new Set(titles).size, titles.join(', ')).toBe(titles.length)
+    expect(titles.slice(-2)).toEqual(['Linen bag · Reprise', 'Last tram · Reprise'])
+  }, 60_000)
+
+  it('what goes away under the focus leaves it in its place: notices read, a price saved or removed', async () => {
+    await page.goto(`${demo.url}/wallet`)
+    await tabTo(page, /^Notices/)
+    await page.keyboard.press('Enter')
+    await tabTo(page, /^Mark all as read/)
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Notices: nothing unread' }).waitFor()
+    expect(await focused(page)).toBe('Mark all as read')
+    await page.evaluate(() => fetch('/api/prices/song/suno', { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"tokensPerResult":7}' }))
+    await page.goto(`${demo.url}/operator/ledger`)
+    const prices = page.getByRole('region', { name: 'Prices' })
+    await prices.getByRole('button', { name: CHANGE }).focus()
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Escape')
+    expect(await focused(page)).toMatch(CHANGE)
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Enter')
+    await prices.getByText('The new price holds from now on.').waitFor()
+    expect(await focused(page)).toMatch(CHANGE)
+    await tabTo(page, /^Remove ?: Song suno/)
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog', { name: 'Remove this price?' }).waitFor()
+    await tabTo(page, /^Remove$/)
+    await page.keyboard.press('Enter')
+    await prices.getByText('Removed: Song suno').waitFor()
+    await prices.getByRole('button', { name: CHANGE }).waitFor({ state: 'detached' })
+    expect(await lost(page)).toEqual([])
+  }, 30_000)
+
+  it('a search of the ledger stands in the address, and what is wrong with it at its field', async () => {
+    await page.goto(`${demo.url}/operator/ledger`)
+    const generation = page.getByLabel('Generation', { exact: true })
+    await generation.fill('abc')
+    await generation.press('Enter')
+    await page.waitForURL(/generationId=abc/)
+    await page.reload()
+    expect(await generation.inputValue()).toBe('abc')
+    await expect.poll(() => generation.getAttribute('aria-invalid')).toBe('true')
+  }, 30_000)
+
+  it('who signs in with a token is brought to the content', async () => {
+    const fresh = await newPage()
+    await fresh.goto(`${demo.url}/wallet`)
+    await fresh.getByLabel('Access token').fill(SERVICE_KEY)
+    await fresh.keyboard.press('Enter')
+    await fresh.getByRole('heading', { name: 'Wallet' }).waitFor()
+    expect(await fresh.evaluate(() => document.activeElement?.id)).toBe('content')
+    await fresh.context().close()
+  }, 30_000)
+})
+
+/** Runs in the page: notes where the focus was each time that it stayed nowhere for longer than a moment. */
+function watchFocus(): void {
+  const all: string[] = ((window as any).lost = [])
+  let last: Element | null = null
+  let since = 0
+  const look = (now: number) => {
+    const at = document.activeElement
+    if (at && at !== document.body) [last, since] = [at, 0]
+    else if (last && since === 0) since = now
+    else if (last && now - since > 250) {
+      all.push(`${last.tagName} ${last.getAttribute('aria-label') ?? last.textContent}`)
+      last = null
+    }
+    requestAnimationFrame(look)
+  }
+  requestAnimationFrame(look)
+}
+
+const lost = async (page: Page): Promise<string[]> => {
+  await page.waitForTimeout(300)
+  return page.evaluate(() => (window as any).lost)
+}
+
+/** The name of what has the focus. */
+const focused = (page: Page): Promise<string> =>
+  page.evaluate(() => {
+    const at = document.activeElement as HTMLInputElement | null
+    if (!at || at === document.body as Element) return 'nothing'
+    return (at.getAttribute('aria-label') || at.labels?.[0]?.innerText || at.innerText || at.id).replace(/\s+/g, ' ').trim()
+  })
+
+async function tabTo(page: Page, name: RegExp): Promise<void> {
+  for (let press = 0; press < 90; press++) {
+    await page.keyboard.press('Tab')
+    if (name.test(await focused(page))) return
+  }
+  throw new Error(`no way to ${name} by the Tab key`)
+}
