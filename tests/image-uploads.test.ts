@@ -50,6 +50,20 @@ describe('users’ pictures, and those of their jobs', () => {
     return body.jobId
   }
 
+  it('who has kept too many pictures without a job is told so; somebody else is not kept from theirs', async () => {
+    const full = await reprise.user('with too many', 100)
+    await upload(full)
+    await query(
+      `insert into reprise.files (bucket, path, blob_key, user_id, sha256, bytes, mime)
+       select 'image-uploads', $1 || '/' || gen_random_uuid() || '.jpg', 'k', $1::uuid, 's', 1000, 'image/jpeg' from generate_series(1, 199)`, [full.id])
+    const refused = await send(full)
+    expect([refused.status, await refused.json()]).toMatchObject([422, { code: 'validation_failed', errors: [{ path: 'image', rule: 'too_many_uploads', message: expect.stringContaining('a week') }] }])
+    // From outside as from here: it is not even fetched.
+    expect(await create('https://pictures.example/cup.png', full)).toMatchObject({ status: 400, body: { errors: [{ path: 'productImages.0', rule: 'too_many_uploads' }] } })
+    await upload()
+    await query('delete from reprise.files where user_id = $1', [full.id])
+  })
+
   it('a damaged picture breaks the job’s ZIP off, and is on record as damaged; nothing is printed past the log', async () => {
     const job = await finished((await upload()).url)
     const zip = () => fetch(`${reprise.url}/api/image-jobs/${job}/zip`, { headers: { authorization: `Bearer ${user.token}` } })

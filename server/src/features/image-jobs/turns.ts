@@ -1,7 +1,7 @@
 import { AppError } from '../../kernel/errors.ts'
 
 /** Runs `work` when its turn comes. */
-export type InTurn = <T>(work: () => Promise<T>) => Promise<T>
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>
 
 /**
  * Lets `most` in at once, `mostOfOne` of anyone; 429 for whoever comes then. Of those inside `atOnce` work together, and
