@@ -1,13 +1,13 @@
 import { LoaderCircle, Pencil, Plus, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { ApiProblem } from '../../app/api.ts'
+import { Confirm } from '../../app/confirm.tsx'
 import { Listing } from '../../app/listing.tsx'
 import { problemText } from '../../app/problem-text.ts'
 import { itemsOf } from '../../app/queries.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button, IconButton } from '../../ui/button.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
-import { Dialog } from '../../ui/dialog.tsx'
 import { Empty, Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
 import { RepeatSign } from '../../ui/repeat-sign.tsx'
@@ -117,27 +117,16 @@ function ChannelCard(props: { channel: Channel; onEdit: () => void; onDelete: ()
 }
 
 function DeleteDialog(props: { channel: Channel; onClose: () => void }) {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const remove = useDeleteChannel()
   return (
-    <Dialog title={t('channels.deleteTitle')} onClose={props.onClose}>
-      <p className="mt-2 text-sm text-soft">{t('channels.deleteText', { name: props.channel.name })}</p>
-      {remove.isError && (
-        <Notice tone="danger" live className="mt-3">
-          {problemText(remove.error, i18n)}
-        </Notice>
-      )}
-      <div className="mt-5 flex flex-wrap justify-end gap-2">
-        <Button onClick={props.onClose}>{t('action.cancel')}</Button>
-        <Button
-          look="danger"
-          disabled={remove.isPending}
-          onClick={() => remove.mutate(props.channel.id, { onSuccess: props.onClose })}
-        >
-          {t('action.delete')}
-        </Button>
-      </div>
-    </Dialog>
+    <Confirm
+      title={t('channels.deleteTitle')}
+      text={t('channels.deleteText', { name: props.channel.name })}
+      act={t('action.delete')}
+      of={remove}
+      onAct={() => remove.mutate(props.channel.id, { onSuccess: props.onClose })}
+      onClose={props.onClose}
+    />
   )
 }

@@ -111,7 +111,7 @@ function Explorer() {
           </Button>
         </div>
       </form>
-      <div className="mt-4 border-t border-line pt-1" aria-busy={movements.isFetching}>
+      <div className="mt-4 border-t border-line pt-2" aria-busy={movements.isFetching}>
         {!atField && (
           <Listing
             of={movements}

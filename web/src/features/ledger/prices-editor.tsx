@@ -1,5 +1,6 @@
 import { useState, type FormEvent } from 'react'
 import { ApiProblem } from '../../app/api.ts'
+import { Confirm } from '../../app/confirm.tsx'
 import { LoadFailed } from '../../app/load-failed.tsx'
 import { Moment } from '../../app/moment.tsx'
 import { problemText } from '../../app/problem-text.ts'
@@ -8,7 +9,6 @@ import { QueryCard } from '../../app/query-card.tsx'
 import { wholeNumber } from '../../app/whole-number.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
-import { Dialog } from '../../ui/dialog.tsx'
 import { Field } from '../../ui/field.tsx'
 import { useKeptFocus } from '../../ui/kept-focus.ts'
 import { priceName, priceScope } from '../wallet/price-names.ts'
@@ -60,10 +60,7 @@ function PriceRow({ price, onSaid }: { price: Price; onSaid: (text: string) => v
     if (value === null || set.isPending) return
     set.mutate({ ...line, tokens: value }, { onSuccess: () => (setDraft(null), onSaid(`${name}: ${t('prices.saved')}`)) })
   }
-  const remove = () => {
-    setAsking(false)
-    if (!set.isPending) set.mutate({ ...line, tokens: null }, { onSuccess: () => onSaid(t('prices.removed', { name })) })
-  }
+  const remove = () => set.mutate({ ...line, tokens: null }, { onSuccess: () => (setAsking(false), onSaid(t('prices.removed', { name }))) })
   const edit = () => {
     set.reset()
     onSaid('')
@@ -84,7 +81,7 @@ function PriceRow({ price, onSaid }: { price: Price; onSaid: (text: string) => v
               <span className="sr-only">: {name}</span>
             </Button>
             {(line.provider !== '*' || line.model !== '*') && (
-              <Button look="quiet" aria-disabled={set.isPending} onClick={() => setAsking(true)}>
+              <Button look="quiet" onClick={() => (set.reset(), setAsking(true))}>
                 {t('prices.remove')}
                 <span className="sr-only">: {name}</span>
               </Button>
@@ -112,21 +109,20 @@ function PriceRow({ price, onSaid }: { price: Price; onSaid: (text: string) => v
         )}
       </div>
       {draft !== null && value === null && <p className="mt-1 text-right text-xs text-danger">{t('prices.wrong')}</p>}
-      {set.isError && (
+      {set.isError && !asking && (
         <p role="alert" className="mt-1 text-right text-xs text-danger">
           {problemText(set.error, i18n)}
         </p>
       )}
       {asking && (
-        <Dialog title={t('prices.removeTitle')} onClose={() => setAsking(false)}>
-          <p className="mt-2 text-sm text-soft">{t('prices.removeText', { name, price: tokens(price.tokensPerResult) })}</p>
-          <div className="mt-5 flex flex-wrap justify-end gap-2">
-            <Button onClick={() => setAsking(false)}>{t('action.cancel')}</Button>
-            <Button look="danger" onClick={remove}>
-              {t('prices.remove')}
-            </Button>
-          </div>
-        </Dialog>
+        <Confirm
+          title={t('prices.removeTitle')}
+          text={t('prices.removeText', { name, price: tokens(price.tokensPerResult) })}
+          act={t('prices.remove')}
+          of={set}
+          onAct={remove}
+          onClose={() => setAsking(false)}
+        />
       )}
     </li>
   )

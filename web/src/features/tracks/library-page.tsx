@@ -2,16 +2,14 @@ import { Link, useSearch } from '@tanstack/react-router'
 import { Download, FolderDown, Search, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { clockText, momentText } from '../../app/time.ts'
+import { Confirm } from '../../app/confirm.tsx'
 import { Listing } from '../../app/listing.tsx'
-import { problemText } from '../../app/problem-text.ts'
 import { itemsOf } from '../../app/queries.ts'
 import { serverNow } from '../../app/api.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
-import { Button, buttonLook, IconButton } from '../../ui/button.tsx'
+import { buttonLook, IconButton } from '../../ui/button.tsx'
 import { Cover } from '../../ui/cover.tsx'
-import { Dialog } from '../../ui/dialog.tsx'
 import { Empty, Skeleton } from '../../ui/empty.tsx'
-import { Notice } from '../../ui/notice.tsx'
 import { SoughtTrack } from './sought-track.tsx'
 import { playableOf } from './playable.ts'
 import { PlayButton } from './play-button.tsx'
@@ -161,27 +159,16 @@ function Tile(props: { track: Track; what?: Playable; queue: Playable[]; onDelet
 }
 
 function DeleteDialog(props: { track: Track; onClose: () => void }) {
-  const i18n = useI18n()
-  const { t } = i18n
+  const { t } = useI18n()
   const remove = useDeleteTrack()
   return (
-    <Dialog title={t('library.deleteTitle')} onClose={props.onClose}>
-      <p className="mt-2 text-sm text-soft">{t('library.deleteText', { title: props.track.title || t('gen.untitled') })}</p>
-      {remove.isError && (
-        <Notice tone="danger" live className="mt-3">
-          {problemText(remove.error, i18n)}
-        </Notice>
-      )}
-      <div className="mt-5 flex flex-wrap justify-end gap-2">
-        <Button onClick={props.onClose}>{t('action.cancel')}</Button>
-        <Button
-          look="danger"
-          disabled={remove.isPending}
-          onClick={() => remove.mutate(props.track.id, { onSuccess: props.onClose })}
-        >
-          {t('action.delete')}
-        </Button>
-      </div>
-    </Dialog>
+    <Confirm
+      title={t('library.deleteTitle')}
+      text={t('library.deleteText', { title: props.track.title || t('gen.untitled') })}
+      act={t('action.delete')}
+      of={remove}
+      onAct={() => remove.mutate(props.track.id, { onSuccess: props.onClose })}
+      onClose={props.onClose}
+    />
   )
 }
