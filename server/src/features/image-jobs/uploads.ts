@@ -11,8 +11,8 @@ import { countUnnamed, UPLOADS } from './unnamed-uploads.ts'
 export const MOST_UPLOAD_BYTES = 15 * 2 ** 20
 /** Decoded at once in a process: each may take `MOST_MEMORY` (200 MB) for a moment. */
 const AT_ONCE = 2
-/** On their way in a process, and of one user in it: more than the pictures of two jobs. */
-const UNDER_WAY = 60
+/** On their way in a process (slow senders too, so there are many), and of one user in it: more than the pictures of two jobs. */
+const UNDER_WAY = 300
 const UNDER_WAY_OF_ONE = 12
 /** Kept of one user without a job that names them; whoever has more under way may come a few above it. */
 const MOST_UNNAMED = { files: 200, bytes: 500 * 2 ** 20 }
