@@ -137,6 +137,29 @@ describe('what is paid, in a real browser', () => {
     expect(faults).toEqual([])
   }, 60_000)
 
+  it('on a phone "Same style" leads to the style that it put into the order', async () => {
+    await page.setViewportSize({ width: 390, height: 780 })
+    await page.goto(`${demo.url}/images`)
+    await page.locator('a[href^="/images/"]:not([href$=gallery])').last().click()
+    await page.getByRole('button', { name: /^Same style/ }).first().click()
+    const style = page.locator('#style')
+    await expect.poll(() => style.evaluate((block) => {
+      const { top, bottom } = block.getBoundingClientRect()
+      return block === document.activeElement && top > 0 && bottom < innerHeight
+    })).toBe(true)
+    await page.getByRole('button', { name: 'Do not use this style' }).click()
+    await page.setViewportSize({ width: 1280, height: 800 })
+  }, 60_000)
+
+  it('a price that could not be read is said, and read at the next try', async () => {
+    await page.route('**/api/prices', (route) => route.abort())
+    await page.goto(`${demo.url}/images`)
+    await page.getByText('The price could not be read.').waitFor()
+    await page.unroute('**/api/prices')
+    await page.getByRole('main').getByRole('button', { name: 'Try again' }).click()
+    await page.getByText('2 tokens for 1 picture').waitFor()
+  }, 60_000)
+
   it('words from a clipboard that also has a picture stay words, and who signs out leaves no draft', async () => {
     await compose('Secret lamp')
     expect(await page.getByLabel('Product', { exact: true }).evaluate((field) => {
