@@ -221,6 +221,18 @@ describe('what their tables and their app may do', { timeout: 90_000 }, () => {
     expect(await repaired(checkRefundStatement(text))).toEqual(['repaired'])
   })
 
+  it('a refund function that answers nothing by its nature counts as it says', async () => {
+    await open()
+    await ask(`create function void_back(p_user text, p_amount int) returns void language plpgsql as $$ begin update profiles set tokens = tokens + p_amount where id = p_user; end $$;
+      create function sql_back(p_user text, p_amount int) returns void language sql as $$ update profiles set tokens = tokens + p_amount where id = p_user $$`)
+    await newJob()
+    expect(await repaired(checkRefundStatement('select void_back($user, $amount)'))).toEqual(['repaired'])
+    await newJob()
+    expect(await repaired(checkRefundStatement('select sql_back($user, $amount)'))).toEqual(['the refund reached nobody'])
+    expect(await repaired(checkRefundStatement('select sql_back($user, $amount) is null'))).toEqual(['repaired'])
+    expect(await tokens()).toBe(12)
+  })
+
   it('a job that their app holds locked is told as busy after three seconds, and the next one is done', async () => {
     await open()
     const ids = [await newJob({ age: '30 minutes' }), await newJob()]
