@@ -63,6 +63,8 @@ describe('product pictures, in a real browser', () => {
     const picture = cover.getByRole('img')
     await picture.waitFor({ timeout: 60_000 })
     await cover.getByRole('button', { name: 'Version 2' }).waitFor()
+    // The head says what the cards show.
+    await page.getByText('1 of 2 pictures ready · 1 failed · 1 made again').waitFor()
     await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalHeight / image.naturalWidth)).toBeCloseTo(16 / 9, 1)
     expect(faults).toEqual([])
   }, 120_000)
