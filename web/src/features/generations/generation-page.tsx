@@ -31,7 +31,7 @@ export function GenerationPage() {
       <BackLink to="/">{t('gen.back')}</BackLink>
       {asked.isPending && <Skeleton className="h-64" />}
       <Missing of={asked} />
-      {generation && <Whole generation={generation} />}
+      {generation && <Whole key={generation.id} generation={generation} />}
     </>
   )
 }

@@ -59,22 +59,24 @@ export function Retries(props: { generation: Generation }) {
       },
     )
   const kinds = retriesFor(generation)
+  // What was begun anew has a page of its own, which may be slow to come: a second click here would be paid, too.
+  const busy = act.isPending || (act.isSuccess && act.variables.act === 'regenerate')
   return (
     <div className="mt-3">
       <div className="flex flex-wrap gap-2">
         {kinds.includes('recheck') && (
-          <Button title={t('gen.recheckHint')} disabled={act.isPending} onClick={() => run('recheck')}>
+          <Button title={t('gen.recheckHint')} disabled={busy} onClick={() => run('recheck')}>
             <RefreshCw size={15} aria-hidden />
             {t('gen.recheck')}
           </Button>
         )}
         {kinds.includes('redownload') && (
-          <Button title={t('gen.redownloadHint')} disabled={act.isPending} onClick={() => run('redownload')}>
+          <Button title={t('gen.redownloadHint')} disabled={busy} onClick={() => run('redownload')}>
             <Download size={15} aria-hidden />
             {t('gen.redownload')}
           </Button>
         )}
-        <Button title={t('gen.regenerateHint')} disabled={act.isPending} onClick={() => run('regenerate')}>
+        <Button title={t('gen.regenerateHint')} disabled={busy} onClick={() => run('regenerate')}>
           <RotateCcw size={15} aria-hidden />
           {price ? t('gen.regeneratePrice', { price: tokens(price.tokens) }) : t('gen.regenerate')}
         </Button>

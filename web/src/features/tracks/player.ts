@@ -1,5 +1,6 @@
 import { ApiProblem, bearer, requestHeaders } from '../../app/api.ts'
 import { recall, remember } from '../../app/browser-memory.ts'
+import { onLeave } from '../../app/session.ts'
 import { valueStore } from '../../app/value-store.ts'
 import { mediaErrorName, type MediaErrorName } from './media-error.ts'
 import { afterFailure, afterPlaying, afterReread, startRescue, type Rescue, type Step, type Why } from './rescue.ts'
@@ -178,6 +179,11 @@ export function closePlayer(): void {
   player.set(nothing)
   remember(KEPT, null)
 }
+
+// Whoever comes next does not hear what the one before heard.
+onLeave(() => {
+  if (player.get().now) closePlayer()
+})
 
 /** The listener asks again: the track is read anew and goes on at the same second. */
 export async function retry(): Promise<void> {
