@@ -1,5 +1,6 @@
-import { useId, type ReactNode } from 'react'
+import type { ReactNode } from 'react'
 import { Skeleton } from '../ui/empty.tsx'
+import { Sheet } from '../ui/sheet.tsx'
 import { LoadFailed, type Asked } from './load-failed.tsx'
 
 interface QueryCardProps<T> {
@@ -15,19 +16,12 @@ interface QueryCardProps<T> {
 
 /** A sheet about one thing that is read: its shape while it comes, another try when it does not. */
 export function QueryCard<T>({ title, hint, of: asked, height, children, below }: QueryCardProps<T>) {
-  const id = useId()
   return (
-    <section className="sheet p-5 sm:p-6" aria-labelledby={id}>
-      <h2 id={id} className="text-sm font-semibold">
-        {title}
-      </h2>
-      {hint && <p className="text-xs text-soft">{hint}</p>}
-      <div className="mt-3">
-        {asked.isPending && <Skeleton className={height} />}
-        <LoadFailed of={asked} />
-        {asked.data !== undefined && children(asked.data)}
-      </div>
+    <Sheet title={title} hint={hint}>
+      {asked.isPending && <Skeleton className={height} />}
+      <LoadFailed of={asked} />
+      {asked.data !== undefined && children(asked.data)}
       {below}
-    </section>
+    </Sheet>
   )
 }

@@ -9,6 +9,7 @@ import { leftText, momentText, useNow } from '../../app/time.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
+import { Sheet } from '../../ui/sheet.tsx'
 import { isMet, useArchiveNow, useBoard, type Board, type Expiring, type Failure, type Goal } from './archive.ts'
 
 /** For operators: whether everything that providers delete gets to us in time, and one click where it does not. */
@@ -40,12 +41,12 @@ export function ArchivePage() {
             <Forecast forecast={data.forecast} />
             <Runs runs={data.runs} />
           </div>
-          <Part id="expiring" title={t('archive.expiring')} empty={data.expiringSoon.length === 0 && t('archive.nothingExpires')}>
+          <Part title={t('archive.expiring')} empty={data.expiringSoon.length === 0 && t('archive.nothingExpires')}>
             {data.expiringSoon.map((track) => (
               <ExpiringRow key={track.trackId} track={track} onAsk={(id) => setAsked([...asked, id])} />
             ))}
           </Part>
-          <Part id="failures" title={t('archive.failures')} empty={data.failures.length === 0 && t('archive.noFailures')}>
+          <Part title={t('archive.failures')} empty={data.failures.length === 0 && t('archive.noFailures')}>
             {data.failures.map((failure) => (
               <FailureRow key={failure.jobId} failure={failure} />
             ))}
@@ -109,10 +110,7 @@ function Counts({ counts }: { counts: Board['counts'] }) {
   const number = new Intl.NumberFormat(language)
   const share = new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: 1 }).format(counts.percentage / 100)
   return (
-    <section className="sheet p-5" aria-labelledby="counts">
-      <h2 id="counts" className="mb-3 text-sm font-semibold">
-        {t('archive.counts')}
-      </h2>
+    <Sheet title={t('archive.counts')}>
       <div
         role="progressbar"
         aria-label={t('archive.count.archived')}
@@ -138,7 +136,7 @@ function Counts({ counts }: { counts: Board['counts'] }) {
           )
         })}
       </dl>
-    </section>
+    </Sheet>
   )
 }
 
@@ -150,10 +148,7 @@ function Forecast({ forecast }: { forecast: Board['forecast'] }) {
   }
   const dollars = (value: number, digits: number) => new Intl.NumberFormat(language, { style: 'currency', currency: 'USD', maximumFractionDigits: digits }).format(value)
   return (
-    <section className="sheet p-5" aria-labelledby="forecast">
-      <h2 id="forecast" className="mb-3 text-sm font-semibold">
-        {t('archive.forecast')}
-      </h2>
+    <Sheet title={t('archive.forecast')}>
       <p className="num text-2xl font-semibold tracking-tight">
         {forecast.usdPerMonth === 0 && forecast.totalGb > 0 ? `< ${dollars(0.01, 2)}` : dollars(forecast.usdPerMonth, 2)}
       </p>
@@ -168,7 +163,7 @@ function Forecast({ forecast }: { forecast: Board['forecast'] }) {
           </div>
         ))}
       </dl>
-    </section>
+    </Sheet>
   )
 }
 
@@ -177,10 +172,7 @@ function Runs({ runs }: { runs: Board['runs'] }) {
   const now = useNow(true)
   const { last, nextAt } = runs
   return (
-    <section className="sheet p-5" aria-labelledby="runs">
-      <h2 id="runs" className="mb-3 text-sm font-semibold">
-        {t('archive.runs')}
-      </h2>
+    <Sheet title={t('archive.runs')}>
       <dl className="grid gap-3 text-sm">
         <div>
           <dt className="text-soft">{t('archive.lastRun')}</dt>
@@ -199,18 +191,15 @@ function Runs({ runs }: { runs: Board['runs'] }) {
         </div>
       </dl>
       <p className="mt-3 text-xs text-soft">{t('archive.runsHint')}</p>
-    </section>
+    </Sheet>
   )
 }
 
-function Part(props: { id: string; title: string; empty: string | false; children: ReactNode }) {
+function Part(props: { title: string; empty: string | false; children: ReactNode }) {
   return (
-    <section className="sheet p-5" aria-labelledby={props.id}>
-      <h2 id={props.id} className="text-sm font-semibold">
-        {props.title}
-      </h2>
-      {props.empty ? <p className="mt-2 text-sm text-soft">{props.empty}</p> : <ul className="mt-1 divide-y divide-line">{props.children}</ul>}
-    </section>
+    <Sheet title={props.title}>
+      {props.empty ? <p className="text-sm text-soft">{props.empty}</p> : <ul className="-mt-2 divide-y divide-line">{props.children}</ul>}
+    </Sheet>
   )
 }
 

@@ -10,6 +10,7 @@ import { useI18n } from '../../i18n/i18n.tsx'
 import { BackLink } from '../../ui/back-link.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
+import { Sheet } from '../../ui/sheet.tsx'
 import { eventSentence, plainType, type TimelineEvent, type Tone } from './event-sentence.ts'
 import { isOpen, titleOf, useEvents, useGeneration, wishesIn, type Generation } from './generations.ts'
 import { Outcome, Retries } from './outcome.tsx'
@@ -43,7 +44,7 @@ function Whole(props: { generation: Generation }) {
   return (
     <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,21rem)]">
       <div className="grid min-w-0 gap-5">
-        <section className="sheet p-5">
+        <section className="sheet p-5 sm:p-6">
           <div className="flex items-start justify-between gap-4">
             <h1 className="text-xl leading-snug font-semibold tracking-tight">{titleOf(generation, t('gen.untitled'))}</h1>
             <div className="flex flex-col items-end gap-1 pt-1">
@@ -68,15 +69,6 @@ function Whole(props: { generation: Generation }) {
   )
 }
 
-function Part(props: { title: string; children: ReactNode }) {
-  return (
-    <section className="sheet p-5">
-      <h2 className="mb-3 text-sm font-semibold">{props.title}</h2>
-      {props.children}
-    </section>
-  )
-}
-
 function Rows(props: { rows: [string, ReactNode][] }) {
   return (
     <dl className="grid gap-2 text-sm">
@@ -95,7 +87,7 @@ function ReceiptPart({ generation }: { generation: Generation }) {
   const { cost = generation.cost, held, captured, released } = generation.receipt ?? {}
   const amount = (value: number | undefined) => (value === undefined ? '–' : tokens(value))
   return (
-    <Part title={t('detail.receipt')}>
+    <Sheet title={t('detail.receipt')}>
       <Rows
         rows={[
           [t('detail.cost'), <strong key="cost" className="font-semibold">{tokens(cost)}</strong>],
@@ -104,7 +96,7 @@ function ReceiptPart({ generation }: { generation: Generation }) {
           [t('detail.released'), amount(released)],
         ]}
       />
-    </Part>
+    </Sheet>
   )
 }
 
@@ -113,7 +105,7 @@ function Identity({ generation }: { generation: Generation }) {
   const { t } = useI18n()
   const moment = (iso: string | null | undefined) => (iso ? <Moment key="at" at={iso} /> : '–')
   return (
-    <Part title={t('detail.ids')}>
+    <Sheet title={t('detail.ids')}>
       <div className="mb-3 grid gap-2 text-sm">
         <div>
           <p className="text-xs text-soft">{t('detail.id')}</p>
@@ -149,7 +141,7 @@ function Identity({ generation }: { generation: Generation }) {
           </Link>
         </p>
       )}
-    </Part>
+    </Sheet>
   )
 }
 
@@ -164,7 +156,7 @@ function WishesPart({ generation }: { generation: Generation }) {
   const told = lines.filter(([, text]) => text)
   if (told.length === 0) return null
   return (
-    <Part title={t('detail.wishes')}>
+    <Sheet title={t('detail.wishes')}>
       <dl className="grid gap-3 text-sm">
         {told.map(([name, text]) => (
           <div key={name}>
@@ -174,7 +166,7 @@ function WishesPart({ generation }: { generation: Generation }) {
         ))}
       </dl>
       {wishes.instrumental && <p className="mt-3 text-sm">{t('create.instrumental')}</p>}
-    </Part>
+    </Sheet>
   )
 }
 
@@ -182,7 +174,7 @@ function Attempts({ generation }: { generation: Generation }) {
   const { t } = useI18n()
   const attempts = generation.attempts ?? []
   return (
-    <Part title={t('detail.attempts')}>
+    <Sheet title={t('detail.attempts')}>
       {attempts.length === 0 && <p className="text-sm text-soft">{t('detail.noAttempts')}</p>}
       <ol className="grid gap-3 text-sm">
         {attempts.map((attempt, i) => (
@@ -198,7 +190,7 @@ function Attempts({ generation }: { generation: Generation }) {
           </li>
         ))}
       </ol>
-    </Part>
+    </Sheet>
   )
 }
 
@@ -206,7 +198,7 @@ function Timeline({ generation }: { generation: Generation }) {
   const { t } = useI18n()
   const events = useEvents(generation.id, isOpen(generation))
   return (
-    <Part title={t('detail.timeline')}>
+    <Sheet title={t('detail.timeline')}>
       {events.isPending && <Skeleton className="h-40" />}
       <LoadFailed of={events} />
       {events.data?.length === 0 && <p className="text-sm text-soft">{t('detail.noEvents')}</p>}
@@ -215,7 +207,7 @@ function Timeline({ generation }: { generation: Generation }) {
           <Happening key={event.id} event={event} last={i === events.data.length - 1} />
         ))}
       </ol>
-    </Part>
+    </Sheet>
   )
 }
 

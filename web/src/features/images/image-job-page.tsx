@@ -12,6 +12,7 @@ import { Button, buttonLook } from '../../ui/button.tsx'
 import { CopyValue } from '../../ui/copy-button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
 import { Notice } from '../../ui/notice.tsx'
+import { Sheet } from '../../ui/sheet.tsx'
 import { cardName } from './card-choice.tsx'
 import { saveZip, useImageJob, zipLink, type ImageJob } from './images.ts'
 import { ImageCard } from './image-card.tsx'
@@ -56,7 +57,7 @@ function Whole({ job }: { job: ImageJob }) {
   return (
     <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,19rem)]">
       <div className="grid min-w-0 gap-4 sm:gap-5">
-        <section className="sheet p-5" aria-labelledby="image-job">
+        <section className="sheet p-5 sm:p-6" aria-labelledby="image-job">
           <div className="flex items-start justify-between gap-4">
             <h1 id="image-job" className="text-xl leading-snug font-semibold tracking-tight">
               {job.productName || t('gen.untitled')}
@@ -186,10 +187,7 @@ function Wishes({ job }: { job: ImageJob }) {
     [t('images.id'), <CopyValue key="id" value={job.id} label={t('images.id')} />],
   ]
   return (
-    <section className="sheet p-5" aria-labelledby="image-wishes">
-      <h2 id="image-wishes" className="mb-3 text-sm font-semibold">
-        {t('images.wishes')}
-      </h2>
+    <Sheet title={t('images.wishes')}>
       {job.description && <p className="mb-3 text-sm whitespace-pre-line">{job.description}</p>}
       {job.productImages.length > 0 && (
         <ul aria-label={t('images.photosGiven')} className="mb-3 flex flex-wrap gap-2">
@@ -216,6 +214,6 @@ function Wishes({ job }: { job: ImageJob }) {
           </div>
         )}
       </dl>
-    </section>
+    </Sheet>
   )
 }

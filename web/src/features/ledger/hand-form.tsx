@@ -7,6 +7,7 @@ import { useI18n } from '../../i18n/i18n.tsx'
 import { Button } from '../../ui/button.tsx'
 import { Field } from '../../ui/field.tsx'
 import { Notice } from '../../ui/notice.tsx'
+import { Sheet } from '../../ui/sheet.tsx'
 import { useByHand } from './book.ts'
 
 const WAYS = {
@@ -54,11 +55,7 @@ export function HandForm(props: { self: string; way: keyof typeof WAYS }) {
     </Field>
   )
   return (
-    <section className="sheet p-5 sm:p-6" aria-labelledby={props.way}>
-      <h2 id={props.way} className="text-sm font-semibold">
-        {t(way.title)}
-      </h2>
-      <p className="mb-4 text-xs text-soft">{t(way.hint)}</p>
+    <Sheet title={t(way.title)} hint={t(way.hint)}>
       <form onSubmit={submit} className="grid gap-3" noValidate>
         {input('userId', { spellCheck: false })}
         {input('amount', { inputMode: 'numeric' })}
@@ -78,6 +75,6 @@ export function HandForm(props: { self: string; way: keyof typeof WAYS }) {
           </Button>
         </div>
       </form>
-    </section>
+    </Sheet>
   )
 }

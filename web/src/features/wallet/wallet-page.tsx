@@ -8,6 +8,7 @@ import { isOperator, useUser } from '../../app/session.ts'
 import { useI18n } from '../../i18n/i18n.tsx'
 import { buttonLook } from '../../ui/button.tsx'
 import { Skeleton } from '../../ui/empty.tsx'
+import { Sheet } from '../../ui/sheet.tsx'
 import { Amount } from './amount.tsx'
 import { kindText, toldOf } from './entry-text.ts'
 import { PriceCard } from './price-card.tsx'
@@ -57,10 +58,7 @@ function Ledger() {
   const [receipt, setReceipt] = useState<string | null>(null)
   const entries = itemsOf(ledger)
   return (
-    <section className="sheet p-5 sm:p-6" aria-labelledby="ledger">
-      <h2 id="ledger" className="mb-3 text-sm font-semibold">
-        {t('wallet.ledger')}
-      </h2>
+    <Sheet title={t('wallet.ledger')}>
       <Listing of={ledger} count={entries.length} skeleton={<Skeleton className="h-40" />} empty={<p className="text-sm text-soft">{t('wallet.empty')}</p>}>
         <table className="w-full text-sm">
           <thead className="sr-only">
@@ -78,7 +76,7 @@ function Ledger() {
         </table>
       </Listing>
       {receipt && <ReceiptDialog generationId={receipt} onClose={() => setReceipt(null)} />}
-    </section>
+    </Sheet>
   )
 }
 
