@@ -4,7 +4,7 @@ import { useId, type ReactNode } from 'react'
 export function Sheet(props: { title: string; hint?: string; children: ReactNode }) {
   const id = useId()
   return (
-    <section className="sheet p-5 sm:p-6" aria-labelledby={id}>
+    <section className="sheet p-5" aria-labelledby={id}>
       <h2 id={id} className="text-sm font-semibold">
         {props.title}
       </h2>

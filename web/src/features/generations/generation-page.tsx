@@ -44,7 +44,7 @@ function Whole(props: { generation: Generation }) {
   return (
     <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,21rem)]">
       <div className="grid min-w-0 gap-5">
-        <section className="sheet p-5 sm:p-6">
+        <section className="sheet p-5">
           <div className="flex items-start justify-between gap-4">
             <h1 className="text-xl leading-snug font-semibold tracking-tight">{titleOf(generation, t('gen.untitled'))}</h1>
             <div className="flex flex-col items-end gap-1 pt-1">

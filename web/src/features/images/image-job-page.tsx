@@ -57,7 +57,7 @@ function Whole({ job }: { job: ImageJob }) {
   return (
     <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,1fr)_minmax(0,19rem)]">
       <div className="grid min-w-0 gap-4 sm:gap-5">
-        <section className="sheet p-5 sm:p-6" aria-labelledby="image-job">
+        <section className="sheet p-5" aria-labelledby="image-job">
           <div className="flex items-start justify-between gap-4">
             <h1 id="image-job" className="text-xl leading-snug font-semibold tracking-tight">
               {job.productName || t('gen.untitled')}
@@ -193,7 +193,7 @@ function Wishes({ job }: { job: ImageJob }) {
         <ul aria-label={t('images.photosGiven')} className="mb-3 flex flex-wrap gap-2">
           {job.productImages.map((image) => (
             <li key={image.url}>
-              <img src={image.url} alt={image.name} title={image.name} width={64} height={64} loading="lazy" className="size-16 rounded-lg bg-sunken object-cover text-[0.65rem]" />
+              <img src={image.previewUrl} alt={image.name} title={image.name} width={64} height={64} loading="lazy" className="size-16 rounded-lg bg-sunken object-cover text-[0.65rem]" />
             </li>
           ))}
         </ul>

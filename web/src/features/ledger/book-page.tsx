@@ -81,7 +81,7 @@ function Explorer() {
     </Field>
   )
   return (
-    <section {...kept} className="sheet p-5 outline-none sm:p-6" aria-labelledby="search">
+    <section {...kept} className="sheet p-5 outline-none" aria-labelledby="search">
       <h2 id="search" className="mb-3 text-sm font-semibold">
         {t('book.search')}
       </h2>
