@@ -119,12 +119,13 @@ describe('what is paid, in a real browser', () => {
     const again = page.getByRole('button', { name: /^Try again/ })
     await again.waitFor({ timeout: 30_000 })
     // The page learns late of what has begun.
-    await page.route(`**/api/image-jobs/${id}`, async (route) => (await new Promise((resolve) => setTimeout(resolve, 800)), route.continue()))
+    await page.route(`**/api/image-jobs/${id}`, async (route) => (await new Promise((resolve) => setTimeout(resolve, 500)), route.continue()))
     const begun = page.waitForResponse((response) => response.url().endsWith('/retry') && response.ok())
     await again.evaluate((button: HTMLElement) => (button.click(), button.click()))
     await begun
     await again.evaluate((button: HTMLElement) => button.click(), undefined, { timeout: 300 }).catch(() => undefined)
     await page.getByRole('button', { name: 'Version 2' }).waitFor({ timeout: 30_000 })
+    await page.unroute(`**/api/image-jobs/${id}`)
     const job = await call('GET', `/api/image-jobs/${id}`)
     expect(job.cards[0].again).toHaveLength(1)
     expect((await jobs()).filter(({ productName }) => productName === 'Vase')).toHaveLength(2)
