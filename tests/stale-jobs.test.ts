@@ -124,8 +124,8 @@ describe('stuck jobs of our own tables', { timeout: 90_000 }, () => {
       `select status, completed_cards as kept, error_message as said, array(select t.status from generation_tasks t where t.job_id = j.id order by card_index) as cards from generation_jobs j where id = $1`, [id])).rows[0]
     expect(await shown(left)).toEqual({ status: 'failed', kept: 1, said: 'it crashed', cards: ['failed', 'failed', 'completed', 'failed'] })
     expect(await shown(part)).toEqual({ status: 'completed', kept: 1, said: 'it crashed', cards: ['completed', 'failed'] })
-    expect((await shown(held)).cards).toEqual(['processing', 'pending'])
-    expect((await shown(fresh)).cards).toEqual(['pending'])
+    expect((await shown(held))!.cards).toEqual(['processing', 'pending'])
+    expect((await shown(fresh))!.cards).toEqual(['pending'])
     const { rows: told } = await query(`select key, link from notifications where user_id = $1 and key like 'job-ended:%'`, [user.id])
     expect(told.map(({ key, link }) => `${key} ${link}`).sort()).toEqual([left, part].map((id) => `job-ended:${id} /images/${id}`).sort())
     await query('delete from generation_jobs where user_id = $1', [user.id])
