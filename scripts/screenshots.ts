@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BrowserContextOptions, Page } from 'playwright-core'
+import sharp from 'sharp'
 import { openBrowser } from '../tests/browser/chromium.ts'
 import { demoFolder, startDemo } from '../tests/browser/demo.ts'
 
@@ -22,7 +23,17 @@ async function visit(options: BrowserContextOptions, look: (page: Page) => Promi
   await context.close()
 }
 
-const shot = (page: Page, name: string) => page.waitForTimeout(600).then(() => page.screenshot({ path: join(folder, `${name}.png`) }))
+/** With few colours the files are half as large, and nobody sees it. */
+async function shot(page: Page, name: string): Promise<void> {
+  await page.waitForTimeout(600)
+  await sharp(await page.screenshot()).png({ palette: true, quality: 90, effort: 10 }).toFile(join(folder, `${name}.png`))
+}
+/** A bag, as somebody might photograph it. */
+const bag = (color: string) =>
+  sharp(Buffer.from(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="900" height="900"><rect width="900" height="900" fill="#efe9df"/>` +
+    `<path d="M250 330h400l60 440h-520z" fill="${color}"/><path d="M340 330c0-150 220-150 220 0" fill="none" stroke="${color}" stroke-width="28"/></svg>`,
+  )).jpeg().toBuffer()
 const ask = async (page: Page, prompt: string) => {
   await page.getByRole('textbox').first().fill(prompt)
   await page.locator('button[type=submit]').click()
@@ -52,6 +63,29 @@ try {
     await page.getByText('Expiring soon').waitFor()
     await shot(page, 'archive')
   })
+  let job = ''
+  await visit(desktop, async (page) => {
+    await page.goto(`${demo.url}/images`)
+    const photos = await Promise.all(['#a98b5d', '#6f7f5c'].map(bag))
+    await page.locator('[data-pictures=photos] input').setInputFiles(photos.map((buffer, n) => ({ name: `bag-${n + 1}.jpg`, mimeType: 'image/jpeg', buffer })))
+    await page.getByLabel('Product', { exact: true }).fill('Linen tote bag Harbour')
+    await page.getByLabel('Category').fill('Bags')
+    await page.getByLabel('What should one know about it?').fill('Unbleached linen, two inner pockets, carries 15 kg')
+    await page.getByRole('button', { name: 'All six' }).click()
+    await page.getByRole('button', { name: 'Make the pictures' }).click()
+    await page.waitForURL(/\/images\/[0-9a-f-]{36}$/)
+    job = new URL(page.url()).pathname
+    await page.locator('[data-card=completed]').nth(5).waitFor({ timeout: 120_000 })
+    await page.getByText('Ready', { exact: true }).waitFor()
+    await shot(page, 'images')
+    await page.goto(`${demo.url}/notifications`)
+    await page.getByRole('heading', { name: 'What to tell me' }).waitFor()
+    await shot(page, 'notices')
+    await page.goto(`${demo.url}/operator/ledger`)
+    await page.getByRole('button', { name: 'Look now' }).click()
+    await page.getByText(/^Looked at/).waitFor()
+    await shot(page, 'ledger')
+  })
   await visit({ ...desktop, locale: 'ru-RU' }, async (page) => {
     await page.goto(demo.url)
     const settings = { sunoPrompt: 'Спокойная фортепианная музыка для вечернего города', styleTags: ['piano', 'ambient'] }
@@ -71,6 +105,12 @@ try {
     await shot(page, 'create-dark')
     await page.goto(`${demo.url}/wallet`)
     await shot(page, 'wallet-dark')
+    await page.goto(`${demo.url}/images`)
+    await page.getByRole('link', { name: /Harbour/ }).waitFor()
+    await shot(page, 'images-dark')
+    await page.goto(`${demo.url}/operator/ledger`)
+    await page.getByRole('button', { name: 'Look now' }).waitFor()
+    await shot(page, 'ledger-dark')
   })
   await visit({ ...phone, locale: 'fr-FR' }, async (page) => {
     await page.goto(demo.url)
@@ -78,11 +118,16 @@ try {
     await shot(page, 'create-phone-fr')
     await page.goto(`${demo.url}/library`)
     await shot(page, 'library-phone-fr')
+    await page.goto(demo.url + job)
+    await page.locator('[data-card=completed]').nth(5).waitFor()
+    await shot(page, 'images-phone-fr')
   })
   await visit({ ...phone, colorScheme: 'dark' }, async (page) => {
     await page.goto(demo.url)
     await page.getByText('Ready', { exact: true }).first().scrollIntoViewIfNeeded()
     await shot(page, 'list-phone-dark')
+    await page.getByRole('button', { name: /^Notices/ }).click()
+    await shot(page, 'notices-phone-dark')
   })
 } finally {
   await browser.close()

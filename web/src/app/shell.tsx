@@ -53,13 +53,16 @@ export function Shell() {
   const inside = !out && !atDoor
   useLive(inside)
   useEffect(restorePlayer, [])
-  const shown = out && !atDoor ? '/sign-in' : path
-  const before = useRef(shown)
+  const seen = (place: string) => (out && !atDoor ? '/sign-in' : place)
+  const shown = seen(path)
+  // Known once the new page stands: before, a dialog of the old one may still hold the focus.
+  const arrived = seen(useRouterState({ select: (state) => (state.resolvedLocation ?? state.location).pathname }))
+  const before = useRef(arrived)
   useEffect(() => {
     // Another page, or the way in and out, begins at its beginning for those who do not see it, too.
-    if (before.current !== shown) document.getElementById('content')?.focus({ preventScroll: true })
-    before.current = shown
-  }, [shown])
+    if (before.current !== arrived) document.getElementById('content')?.focus({ preventScroll: true })
+    before.current = arrived
+  }, [arrived])
   const own = useValue(pageName)
   useEffect(() => {
     const key = OPERATOR_PLACES.find((one) => one.to === shown)?.key ?? NAMES[shown]
@@ -145,8 +148,8 @@ function DemoBadge() {
     <Menu
       align="left"
       label={`${t('app.demo')}: ${t('app.demoHint')}`}
-      className="min-h-6 pointer-coarse:min-h-11 rounded-md bg-warn-wash px-2 text-xs font-medium text-warn"
-      button={t('app.demo')}
+      className="flex items-center pointer-coarse:min-h-11"
+      button={<span className="rounded-md bg-warn-wash px-2 text-xs leading-6 font-medium text-warn">{t('app.demo')}</span>}
     >
       <p className="text-sm">{t('app.demoHint')}</p>
       {info.version && <p className="mt-1 font-mono text-xs text-soft">v{info.version}</p>}

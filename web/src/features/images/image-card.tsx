@@ -63,7 +63,7 @@ export function ImageCard(props: { job: ImageJob; card: Card; sizes: string }) {
           )}
         </div>
         {card.status === 'completed' ? (
-          <div className="-mx-1.5 mt-auto -mb-1 flex flex-wrap pointer-coarse:-mx-3">
+          <div className="-mx-1.5 mt-auto -mb-1 flex flex-wrap pointer-coarse:-mx-3 pointer-coarse:flex-nowrap pointer-coarse:*:shrink">
             <DownloadLink job={job} card={card} title={t('images.download')} className={small}>
               <Download size={18} aria-hidden />
             </DownloadLink>
