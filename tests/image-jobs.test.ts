@@ -193,7 +193,7 @@ describe('image jobs', () => {
     expect([status, body]).toMatchObject([201, { mime: 'image/jpeg', width: 60, height: 90 }])
     const preview = await fetch(body.previewUrl)
     expect((await sharp(Buffer.from(await preview.arrayBuffer())).metadata()).exif).toBeUndefined()
-    expect((await fetch(body.previewUrl.replace('/sign/', '/public/'))).status).toBe(404)
+    for (const other of [body.previewUrl.replace(user.id, '00000000-0000-4000-8000-00000000000a'), body.previewUrl.replace(/signature=.{4}/, 'signature=AAAA'), body.url]) expect((await fetch(other)).status).toBe(401)
 
     expect((await send('<svg xmlns="http://www.w3.org/2000/svg"/>', 'image/svg+xml')).status).toBe(415)
     expect((await send('{}', 'application/json')).status).toBe(415)
@@ -214,6 +214,10 @@ describe('image jobs', () => {
     expect((await reprise.call('POST', PROCESS, { token: stranger.token, body: { jobId: body.jobId } })).status).toBe(404)
     expect((await fetch(photo, { headers: { authorization: `Bearer ${stranger.token}` } })).status).toBe(404)
     expect((await fetch(photo)).status).toBe(401)
+    // Whoever sees the job (an operator, too) sees its photos, by an address that needs no cookie.
+    const seen = (await reprise.call('GET', `/api/image-jobs/${body.jobId}`, { token: SERVICE_KEY })).body.productImages[0]
+    expect(seen.url).toBe(photo)
+    expect((await fetch(seen.previewUrl)).headers.get('content-type')).toBe('image/jpeg')
     expect((await create(bodyOf(), stranger)).status).toBe(400)
     expect((await create(bodyOf({ userId: user.id }), stranger)).status).toBe(403)
     const as = (id: string | null) => reprise.database.asUser(id)

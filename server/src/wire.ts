@@ -46,10 +46,10 @@ import { followImageJobs } from './features/image-jobs/image-jobs.listener.ts'
 import { createImageJobQueries } from './features/image-jobs/image-jobs.queries.ts'
 import { imageJobsRoutes } from './features/image-jobs/image-jobs.routes.ts'
 import { createJobs } from './features/image-jobs/jobs.ts'
-import { createPictures, PICTURES } from './features/image-jobs/pictures.ts'
+import { createPictures, PICTURES, uploadIn } from './features/image-jobs/pictures.ts'
 import { createThumbnails } from './features/image-jobs/thumbnails.ts'
 import { createUploads, MOST_UPLOAD_BYTES } from './features/image-jobs/uploads.ts'
-import { uploadsRoutes } from './features/image-jobs/uploads.routes.ts'
+import { createPhotoAddresses, uploadsRoutes } from './features/image-jobs/uploads.routes.ts'
 import { sweepUploads } from './features/image-jobs/unnamed-uploads.ts'
 import { isValidAudioUrl } from './features/mureka-functions/audio-url.ts'
 import { createDownload } from './features/mureka-functions/download.ts'
@@ -264,6 +264,7 @@ export async function wire(options: WireOptions) {
   })
   metrics.mount(app)
   const serve = createServe(blobs)
+  const photos = createPhotoAddresses({ base, queryOf: media.queryOf, verify: media.verify })
   const generations = createGenerationQueries({ db, schema })
   const rooms: App[] = [
     accountsRoutes(accounts, { publicBaseUrl }),
@@ -300,9 +301,13 @@ export async function wire(options: WireOptions) {
     }),
     imageJobsRoutes({
       jobs: imageJobs, queries: createImageJobQueries({ db, schema }), playable: (url) => media.playable(url),
+      previewOf(userId, url) {
+        const upload = uploadIn(url, base())
+        return upload ? photos.of(userId, upload) : media.playable(url)
+      },
       zip: (folder, files) => zip(folder, files, { blobs, suspect }), zipLength,
     }),
-    uploadsRoutes({ uploads, serve, base, signed: media.signed }),
+    uploadsRoutes({ uploads, serve, base, photos }),
     operationsRoutes({ version: options.version, demo: options.demo, providers: registry.all.map((one) => one.descriptor.id),
       models: registry.all.flatMap(currentModels), modelsOf: Object.fromEntries(registry.all.map((one) => [one.descriptor.id, currentModels(one)])),
       defaultModels: Object.fromEntries(registry.all.map(({ descriptor }) => [descriptor.id, descriptor.defaultModel])), imageProvider,

@@ -23,7 +23,7 @@ const cardSchema = z.object({
 
 const jobFields = {
   id: z.uuid(), status: z.enum(['pending', 'processing', 'completed', 'failed']), productName: z.string().nullable(), category: z.string().nullable(), description: z.string().nullable(),
-  productImages: z.array(z.object({ url: z.string(), name: z.string(), type: z.enum(['product', 'reference']) })), aspectRatio: z.string(),
+  productImages: z.array(z.object({ url: z.string(), previewUrl: z.string().openapi({ description: 'What a plain `<img>` can open, for an hour' }), name: z.string(), type: z.enum(['product', 'reference']) })), aspectRatio: z.string(),
   unifiedStyling: z.boolean(), styleDescription: z.string().nullable(),
   automaticStyle: z.boolean().openapi({ description: 'The style is one of ours, since none was given: nothing that its user asked for' }),
   styleSourceImageUrl: z.string().nullable(), sourceJobId: z.uuid().nullable(),
@@ -42,6 +42,8 @@ interface Look {
   language: Language
   /** How an address from a column is shown: public, or signed. */
   playable: (url: string) => string
+  /** The same for the address of somebody's photo. */
+  previewOf: (userId: string, url: string) => string
   /** What a picture costs now; null without a price. */
   prices: Record<PriceKind, number | null>
 }
@@ -66,11 +68,11 @@ function errorOf({ errorCode, refusal, lastError }: CardRow, language: Language)
   return { code: known, message: text(language, known), retryable: ERRORS[known].retryable, reason: refusal }
 }
 
-function fieldsOf(job: JobRow, cards: CardRow[]) {
-  const { userId: _userId, startedAt, completedAt, createdAt, updatedAt, ...plain } = job
+function fieldsOf(job: JobRow, cards: CardRow[], { previewOf }: Look) {
+  const { userId, startedAt, completedAt, createdAt, updatedAt, ...plain } = job
   const sum = (what: 'cost' | 'held' | 'captured' | 'released') => cards.reduce((total, card) => total + card[what], 0)
   return {
-    ...plain, automaticStyle: isSetStyle(job.styleDescription), productImages: productImagesOf(job.productImages), failedCards: cards.filter(({ status }) => status === 'failed').length,
+    ...plain, automaticStyle: isSetStyle(job.styleDescription), productImages: productImagesOf(job.productImages).map((image) => ({ ...image, previewUrl: previewOf(userId, image.url) })), failedCards: cards.filter(({ status }) => status === 'failed').length,
     tokens: { cost: sum('cost'), held: sum('held'), captured: sum('captured'), released: sum('released') },
     startedAt: iso(startedAt), completedAt: iso(completedAt), createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString(),
   }
@@ -80,7 +82,7 @@ const inOrder = (cards: CardRow[]) => [...cards].sort((a, b) => a.index - b.inde
 
 export function jobView(job: JobRow, cards: CardRow[], look: Look): z.infer<typeof jobSchema> {
   const own = cards.filter(({ jobId }) => jobId === job.id)
-  return { ...fieldsOf(job, own), cards: inOrder(own).map((card) => cardView(card, look)) }
+  return { ...fieldsOf(job, own, look), cards: inOrder(own).map((card) => cardView(card, look)) }
 }
 
 /** @param family the job's cards and all that were made again from them */
@@ -95,7 +97,7 @@ export function wholeJobView(job: JobRow, family: CardRow[], look: Look): z.infe
   }
   const others = family.filter(({ jobId }) => jobId !== job.id).map((card) => ({ card, root: rootOf(card) }))
   return {
-    ...fieldsOf(job, own),
+    ...fieldsOf(job, own, look),
     cards: inOrder(own).map((card) => ({
       ...cardView(card, look),
       again: others.filter(({ root }) => root === card.id).map((other) => cardView(other.card, look)),

@@ -28,6 +28,8 @@ interface Deps {
   queries: ImageJobQueries
   /** An address that a plain `<img>` can open, also where stored files are not public. */
   playable: (url: string) => string
+  /** The same for the address of somebody's photo. */
+  previewOf: (userId: string, url: string) => string
   zip: (folder: string, files: ZipFile[]) => ReadableStream<Uint8Array>
   zipLength: (folder: string, files: ZipFile[]) => number
 }
@@ -64,7 +66,7 @@ const edit = createRoute({
 })
 
 /** Image jobs: seed 004's functions as its front end calls them, and ours. */
-export function imageJobsRoutes({ jobs, queries, playable, zip, zipLength }: Deps): App {
+export function imageJobsRoutes({ jobs, queries, playable, previewOf, zip, zipLength }: Deps): App {
   const app = createRouter()
 
   app.post('/functions/v1/create-generation-job-banana', async (c) => {
@@ -89,7 +91,7 @@ export function imageJobsRoutes({ jobs, queries, playable, zip, zipLength }: Dep
     return c.json({ success: true, jobId }, 202)
   })
 
-  const lookOf = async (c: AppContext) => ({ language: c.get('language'), playable, prices: await jobs.prices() })
+  const lookOf = async (c: AppContext) => ({ language: c.get('language'), playable, previewOf, prices: await jobs.prices() })
 
   app.openapi(list, async (c) => {
     const { userId } = requireUser(c)

@@ -38,7 +38,7 @@ export function createPictures({ db, blobs, uploads, guardedFetch, base }: Deps)
   async function ours(userId: string, { field, url }: NamedAddress): Promise<KeptPicture | null> {
     const path = ownPath(url, base())
     if (path === null) return null
-    const upload = /^\/api\/uploads\/images\/([^/]+)$/.exec(path)?.[1]
+    const upload = uploadAt(path)
     if (upload) {
       const found = isUuid(upload) ? await uploads.use(userId, upload) : null
       if (!found) throw wrong(field, 'no_such_upload')
@@ -74,6 +74,11 @@ export function createPictures({ db, blobs, uploads, guardedFetch, base }: Deps)
 }
 
 export type FindPictures = ReturnType<typeof createPictures>
+
+const uploadAt = (path: string | null): string | undefined => /^\/api\/uploads\/images\/([^/]+)$/.exec(path ?? '')?.[1]
+
+/** The id of the upload of ours that this address names. */
+export const uploadIn = (url: string, base: string): string | undefined => uploadAt(ownPath(url, base))
 
 /** The path of an address of ours, relative or whole; null for one outside. */
 function ownPath(url: string, base: string): string | null {

@@ -19,12 +19,15 @@ export function createMediaAccess(options: {
   clock: Clock
 }) {
   const { publicMedia, secret, base, columnBases, clock } = options
+  const queryOf = (bucket: string, path: string) => signMediaPath({ secret, bucket, path, expiresAt: Math.ceil((clock.now() + SIGNED_MS) / SAME_MS) * SAME_MS })
   function signed(bucket: string, path: string): string {
-    const query = signMediaPath({ secret, bucket, path, expiresAt: Math.ceil((clock.now() + SIGNED_MS) / SAME_MS) * SAME_MS })
+    const query = queryOf(bucket, path)
     return `${base()}/storage/v1/object/sign/${bucket}/${path.split('/').map(encodeURIComponent).join('/')}?${query}`
   }
   return {
     publicMedia,
+    /** The query that opens this name for an hour or more, at a door that verifies it. */
+    queryOf,
     /** Opens for everybody who has it, for an hour or more: also what lies in a private bucket. */
     signed,
     /** An address that a plain `<audio>` or `<img>` can open: public, or signed for an hour. */

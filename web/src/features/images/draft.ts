@@ -1,7 +1,7 @@
 import { recall, remember } from '../../app/browser-memory.ts'
 import { onLeave } from '../../app/session.ts'
 import { valueStore } from '../../app/value-store.ts'
-import type { Card, ImageJob, ImageOrder } from './images.ts'
+import type { Card, GivenImage, ImageJob, ImageOrder } from './images.ts'
 
 /** By their numbers in `selectedCards`. */
 export const CARD_TYPES = ['cover', 'lifestyle', 'macro', 'beforeAfter', 'bundle', 'guarantee'] as const
@@ -16,6 +16,8 @@ export interface Picture {
   state: 'uploading' | 'ready' | 'failed'
   preview?: string
   url?: string
+  /** Where it can be seen for an hour. */
+  previewUrl?: string
   problem?: unknown
   file?: File
 }
@@ -58,7 +60,7 @@ export function changeDraft(change: (draft: Draft) => Draft): void {
 /** Only what is uploaded can be there again after a reload. */
 export function keepable(draft: Draft): Draft {
   const kept = (picture: Picture): Picture[] =>
-    picture.state === 'ready' && picture.url ? [{ key: picture.key, name: picture.name, state: 'ready', url: picture.url }] : []
+    picture.state === 'ready' && picture.url ? [{ key: picture.key, name: picture.name, state: 'ready', url: picture.url, ...(picture.previewUrl && { previewUrl: picture.previewUrl }) }] : []
   return { ...draft, photos: draft.photos.flatMap(kept), reference: (draft.reference && kept(draft.reference)[0]) ?? null }
 }
 
@@ -78,7 +80,7 @@ export function inStyleOf(draft: Draft, job: ImageJob, card: Card): Draft {
   const product = job.productName ?? ''
   const style = { url: card.imageUrl, thumbnail: card.thumbnailUrl ?? card.imageUrl, jobId: card.jobId, product }
   if (draft.productName.trim() !== '' || draft.photos.length > 0) return { ...draft, style, unified: true }
-  const picture = ({ url, name }: { url: string; name: string }, i: number): Picture => ({ key: `${job.id}-${i}`, name, url, state: 'ready' })
+  const picture = ({ url, previewUrl, name }: GivenImage, i: number): Picture => ({ key: `${job.id}-${i}`, name, url, previewUrl, state: 'ready' })
   return {
     ...draft, productName: product, category: job.category ?? '', description: job.description ?? '', ratio: job.aspectRatio, style, unified: true,
     photos: job.productImages.filter(({ type }) => type === 'product').slice(0, MOST_PHOTOS).map(picture),

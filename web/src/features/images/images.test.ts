@@ -11,7 +11,7 @@ const card = (id: string, more: Partial<Card> = {}): Card => ({
 })
 const job = (cards: Card[], more: Partial<ImageJob> = {}): ImageJob => ({
   id: 'job', productName: 'Tote', category: 'Bags', description: null, status: 'processing', totalCards: cards.length, completedCards: 0,
-  productImages: [{ url: '/a', name: 'a.jpg', type: 'product' }, { url: '/r', name: 'r.jpg', type: 'reference' }], tokensCost: 3, tokens: { cost: 3, held: 3, captured: 0, released: 0 }, errorMessage: null,
+  productImages: [{ url: '/a', previewUrl: '/a?s', name: 'a.jpg', type: 'product' }, { url: '/r', previewUrl: '/r?s', name: 'r.jpg', type: 'reference' }], tokensCost: 3, tokens: { cost: 3, held: 3, captured: 0, released: 0 }, errorMessage: null,
   startedAt: null, completedAt: null, createdAt: '', updatedAt: '', unifiedStyling: true, styleDescription: null, automaticStyle: false, styleSourceImageUrl: null, sourceJobId: null,
   aspectRatio: '4:5', cards, ...more,
 })

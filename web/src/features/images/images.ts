@@ -39,6 +39,8 @@ export interface Card {
 
 export interface GivenImage {
   url: string
+  /** What an `<img>` can open, also for who signed in with a token. */
+  previewUrl: string
   name: string
   type: 'product' | 'reference'
 }
@@ -139,7 +141,7 @@ export function useCardAct(pageJobId: string, card: Card, onBegun?: () => void) 
 }
 
 /** Sends a picture as it is; the server makes it anew from its pixels. */
-export const uploadPicture = (file: File, signal: AbortSignal) => api<{ url: string }>('/api/uploads/images', { method: 'POST', body: file, signal })
+export const uploadPicture = (file: File, signal: AbortSignal) => api<{ url: string; previewUrl: string }>('/api/uploads/images', { method: 'POST', body: file, signal })
 
 const zipUrl = (jobId: string) => `${jobPath(jobId)}/zip`
 

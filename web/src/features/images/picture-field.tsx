@@ -104,16 +104,18 @@ export function PictureField(props: {
 function Preview(props: { picture: Picture; onRemove: (key: string) => void; onRetry: (picture: Picture) => void }) {
   const { t } = useI18n()
   const { picture } = props
-  const [broken, setBroken] = useState(false)
-  const source = picture.preview ?? picture.url
+  // What was restored an hour later is seen by the address that needs the cookie.
+  const sources = [picture.preview, picture.previewUrl, picture.url].filter((url) => url !== undefined)
+  const [broken, setBroken] = useState(0)
+  const source = sources[broken]
   const small = 'absolute inline-flex size-8 pointer-coarse:size-11 items-center justify-center rounded-full bg-sheet/90 text-ink shadow-lift hover:bg-sheet'
   return (
     <figure className={`relative aspect-square overflow-hidden rounded-xl border bg-sunken ${picture.state === 'failed' ? 'border-danger' : 'border-line'}`}>
-      {source && !broken ? (
+      {source ? (
         <img
           src={source}
           alt={picture.name}
-          onError={() => setBroken(true)}
+          onError={() => setBroken(broken + 1)}
           className={`size-full object-cover ${picture.state === 'ready' ? '' : 'opacity-45'}`}
         />
       ) : (

@@ -14,8 +14,8 @@ export async function sendPicture({ key, file }: Picture): Promise<void> {
   underWay.set(key, line)
   put({ state: 'uploading', problem: undefined })
   try {
-    const { url } = await uploadPicture(file, line.signal)
-    put({ state: 'ready', url, file: undefined })
+    const { url, previewUrl } = await uploadPicture(file, line.signal)
+    put({ state: 'ready', url, previewUrl, file: undefined })
   } catch (problem) {
     if (!line.signal.aborted) put({ state: 'failed', problem })
   } finally {
