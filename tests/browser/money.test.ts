@@ -125,7 +125,7 @@ describe('what is paid, in a real browser', () => {
     await begun
     await again.evaluate((button: HTMLElement) => button.click(), undefined, { timeout: 300 }).catch(() => undefined)
     await page.getByRole('button', { name: 'Version 2' }).waitFor({ timeout: 30_000 })
-    await page.unroute(`**/api/image-jobs/${id}`)
+    await page.unrouteAll({ behavior: 'wait' })
     const job = await call('GET', `/api/image-jobs/${id}`)
     expect(job.cards[0].again).toHaveLength(1)
     expect((await jobs()).filter(({ productName }) => productName === 'Vase')).toHaveLength(2)
