@@ -1,5 +1,5 @@
 import sharp from 'sharp'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBrowser } from './chromium.ts'
 import { demoFolder, startDemo, type Demo } from './demo.ts'
@@ -32,8 +32,8 @@ describe('the page without a mouse, in a real browser', () => {
     await folder?.remove()
   }, 60_000)
 
-  const newPage = async () => {
-    const fresh = await (await browser.newContext({ locale: 'en-US' })).newPage()
+  const newPage = async (options: BrowserContextOptions = {}) => {
+    const fresh = await (await browser.newContext({ locale: 'en-US', ...options })).newPage()
     await fresh.addInitScript(watchFocus)
     return fresh
   }
@@ -156,6 +156,18 @@ describe('the page without a mouse, in a real browser', () => {
     await expect.poll(() => generation.getAttribute('aria-invalid')).toBe('true')
   }, 30_000)
 
+  it('a finger finds everything: on a phone nothing to press is smaller than its tip', async () => {
+    const phone = await newPage({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true })
+    await phone.context().addCookies(await page.context().cookies())
+    for (const path of ['/', '/images', new URL(job).pathname, '/wallet', '/notifications', '/operator/ledger']) {
+      await phone.goto(demo.url + path)
+      await phone.locator('h1').waitFor()
+      await phone.waitForTimeout(500)
+      expect(await phone.evaluate(tooSmall), path).toEqual([])
+    }
+    await phone.context().close()
+  }, 60_000)
+
   it('who signs in with a token is brought to the content', async () => {
     const fresh = await newPage()
     await fresh.goto(`${demo.url}/wallet`)
@@ -183,6 +195,18 @@ function watchFocus(): void {
     requestAnimationFrame(look)
   }
   requestAnimationFrame(look)
+}
+
+/**
+ * Runs in the page: what can be pressed and is smaller than 44 pixels; four in a row may share
+ * a narrow card. A box in a label is as large as its label, and a title that leads somewhere has a link of its own below.
+ */
+function tooSmall(): string[] {
+  return [...document.querySelectorAll<HTMLElement>('a[href], button, summary, select, textarea, input:not([type=file]), label:has([type=checkbox], [type=radio])')]
+    .filter((one) => !one.closest('.sr-only, h3') && !(one.matches('input') && one.closest('label')))
+    .map((one) => ({ one, box: one.getBoundingClientRect() }))
+    .filter(({ box }) => box.width > 1 && (box.width < 42 || box.height < 43.5))
+    .map(({ one, box }) => `${one.tagName} ${one.getAttribute('aria-label') ?? one.innerText} ${Math.round(box.width)}x${Math.round(box.height)}`)
 }
 
 const lost = async (page: Page): Promise<string[]> => {

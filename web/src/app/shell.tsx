@@ -80,7 +80,7 @@ export function Shell() {
       </a>
       <header className="sticky top-0 z-20 border-b border-line bg-paper/90 backdrop-blur">
         <div className="mx-auto flex h-14 max-w-6xl items-center gap-1 px-4 whitespace-nowrap sm:gap-2 sm:px-5">
-          <Link to="/" className="-ml-1 flex items-center gap-2 rounded-lg px-1 py-1 text-lg font-semibold tracking-tight">
+          <Link to="/" className="-ml-1 flex items-center gap-2 rounded-lg px-1 py-1 pointer-coarse:min-h-11 pointer-coarse:min-w-11 text-lg font-semibold tracking-tight">
             <RepeatSign className="h-6 text-accent" />
             <span className="max-[420px]:sr-only">Reprise</span>
           </Link>

@@ -118,7 +118,7 @@ export function Composer() {
                       change({ prompt: t(key) })
                       form.current?.querySelector('textarea')?.focus()
                     }}
-                    className="min-h-9 w-full rounded-lg bg-sunken/70 px-3 py-1.5 text-left text-sm text-ink hover:bg-wash"
+                    className="min-h-9 pointer-coarse:min-h-11 w-full rounded-lg bg-sunken/70 px-3 py-1.5 text-left text-sm text-ink hover:bg-wash"
                   >
                     {t(key)}
                   </button>
@@ -131,7 +131,7 @@ export function Composer() {
         <details className="group" open={advanced} onToggle={(event) => setAdvanced(event.currentTarget.open)}>
           <summary
             className={
-              '-mx-2 flex min-h-9 list-none items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink ' +
+              '-mx-2 flex min-h-9 pointer-coarse:min-h-11 list-none items-center gap-1.5 rounded-lg px-2 text-sm text-soft hover:text-ink ' +
               '[&::-webkit-details-marker]:hidden'
             }
           >
@@ -160,7 +160,7 @@ export function Composer() {
                 />
               )}
             </Field>
-            <label className="flex min-h-8 items-center gap-2.5 text-sm">
+            <label className="flex min-h-8 pointer-coarse:min-h-11 items-center gap-2.5 text-sm">
               <input
                 type="checkbox"
                 checked={draft.instrumental}

@@ -32,7 +32,7 @@ export function GenerationCard(props: { generation: Generation }) {
               to="/generations/$id"
               params={{ id: generation.id }}
               aria-label={t('gen.open', { title })}
-              className="inline-flex min-h-6 items-center font-medium text-accent underline-offset-2 hover:underline"
+              className="inline-flex min-h-6 pointer-coarse:min-h-11 pointer-coarse:min-w-11 items-center font-medium text-accent underline-offset-2 hover:underline"
             >
               {t('action.details')}
             </Link>

@@ -144,7 +144,7 @@ function Tile(props: { track: Track; what?: Playable; queue: Playable[]; onDelet
               download={fileName(track, `${title} ${track.variant ?? ''}`)}
               aria-label={t('track.download', { title })}
               title={t('action.download')}
-              className="inline-flex size-9 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"
+              className="inline-flex size-9 pointer-coarse:size-11 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"
             >
               <Download size={17} aria-hidden />
             </a>

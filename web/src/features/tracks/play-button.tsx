@@ -13,7 +13,7 @@ export function PlayButton(props: { what: Playable; queue: Playable[]; className
       aria-label={t(playing ? 'track.pause' : 'track.play', { title: props.what.title })}
       onClick={() => (playing ? toggle() : play(props.what, props.queue))}
       className={
-        'inline-flex size-10 shrink-0 items-center justify-center rounded-full bg-accent text-on-accent transition ' +
+        'inline-flex size-10 pointer-coarse:size-11 shrink-0 items-center justify-center rounded-full bg-accent text-on-accent transition ' +
         `hover:brightness-110 ${props.className ?? ''}`
       }
     >

@@ -53,7 +53,7 @@ export function PlayerBar() {
             type="button"
             aria-label={t(state.playing ? 'player.pause' : 'player.play')}
             onClick={toggle}
-            className="mx-1 inline-flex size-10 items-center justify-center rounded-full bg-accent text-on-accent hover:brightness-110"
+            className="mx-1 inline-flex size-10 pointer-coarse:size-11 items-center justify-center rounded-full bg-accent text-on-accent hover:brightness-110"
           >
             {state.waiting && !state.error ? (
               <LoaderCircle size={18} className="animate-spin" aria-hidden />
@@ -81,7 +81,7 @@ export function PlayerBar() {
           aria-label={t('track.download', { title: now.title })}
           title={t('action.download')}
           className={
-            'order-last size-9 shrink-0 items-center justify-center rounded-lg text-soft hover:bg-sunken ' +
+            'order-last size-9 pointer-coarse:size-11 shrink-0 items-center justify-center rounded-lg text-soft hover:bg-sunken ' +
             `hover:text-ink sm:order-none sm:inline-flex ${state.error ? 'hidden' : 'inline-flex'}`
           }
         >

@@ -68,7 +68,7 @@ export function SoughtTrack(props: { id: string; onDelete: (track: Track) => voi
           to="/library"
           aria-label={t('library.showAll')}
           title={t('library.showAll')}
-          className="inline-flex size-9 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"
+          className="inline-flex size-9 pointer-coarse:size-11 items-center justify-center rounded-lg text-soft hover:bg-sunken hover:text-ink"
         >
           <X size={18} aria-hidden />
         </Link>

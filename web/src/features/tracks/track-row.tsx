@@ -36,7 +36,7 @@ export function TrackRow(props: { track: Track; name: string; what?: Playable; q
           download={fileName(track, `${what?.title ?? ''} ${track.variant ?? ''}`)}
           aria-label={t('track.download', { title: props.name })}
           title={t('action.download')}
-          className="inline-flex size-9 shrink-0 items-center justify-center rounded-lg text-soft hover:bg-sheet hover:text-ink"
+          className="inline-flex size-9 pointer-coarse:size-11 shrink-0 items-center justify-center rounded-lg text-soft hover:bg-sheet hover:text-ink"
         >
           <Download size={18} aria-hidden />
         </a>
