@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { SERVICE_KEY } from './harness.ts'
 import { startPictureShop } from './picture-shop.ts'
 
 const ALL_ON = { started: true, done: true, partly_done: true, failed: true, archive_failed: true, balance_low: true }
@@ -82,6 +83,21 @@ describe('cards of image jobs', () => {
     const { errorMessage } = await shop.ended(worse)
     expect(errorMessage).toMatch(/^2 of 3 cards failed, their tokens were returned: .*never begun/)
     expect((await shop.balance()).available - before.available).toBe(4 + 6)
+  })
+
+  it('of a job from outside that the team’s app ended while it was made: its share is given back when it fails, once', async () => {
+    const before = await shop.balance()
+    const { promise: after, resolve: letItFail } = Promise.withResolvers<void>()
+    shop.provider.next({ after, status: 400, json: { error: 'no' } })
+    const id = await shop.fromOutside(['cover', 'macro'], { cost: 8 })
+    await shop.process(id)
+    await shop.ended(id, ({ cards }) => cards.some((card: any) => card.status === 'processing') && cards.some((card: any) => card.status === 'completed'))
+    await shop.sql(`update generation_jobs set status = 'failed' where id = $1`, [id])
+    letItFail()
+    await shop.ended(id, ({ cards }) => cards.every((card: any) => ['completed', 'failed'].includes(card.status)))
+    expect((await shop.balance()).available - before.available).toBe(4)
+    await shop.reprise.call('POST', '/functions/v1/cleanup-stale-jobs', { token: SERVICE_KEY, body: {} })
+    expect((await shop.balance()).available - before.available).toBe(4)
   })
 
   it('tells the owner of a job from outside that it began, too', async () => {

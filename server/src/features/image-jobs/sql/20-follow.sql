@@ -89,8 +89,9 @@ begin
     updated_at = reprise.now()
   where j.id = p_job and j.status in ('pending', 'processing')
     and (coalesce(v_status, j.status), v_done) is distinct from (j.status, j.completed_cards);
-  -- Of a job that was paid elsewhere; nothing of ours, whose cards are settled each by itself.
-  if found and v_note is not null then perform reprise.refund_outside_job(p_job); end if;
+  -- Of a job that was paid elsewhere, also one that the team's app has ended meanwhile; once, whoever else gives it back.
+  -- Nothing of ours, whose cards are settled each by itself.
+  if v_note is not null then perform reprise.refund_outside_job(p_job); end if;
 end $$;
 
 -- What became of the cards that are not there, in the seed's functions' language; null when all are.
