@@ -374,7 +374,7 @@ describe('with PUBLIC_MEDIA=off', () => {
   })
 
   it('an expired address is gone, and asking again gives a new one', async () => {
-    offset = 3_700_000
+    offset = 5_500_000
     const response = await fetch(track.audioUrl)
     expect([response.status, (await response.json() as any).code]).toEqual([410, 'gone'])
     offset = 3_500_000 // the test's tokens are good for an hour

@@ -1,33 +1,21 @@
-import sharp from 'sharp'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openBrowser } from './chromium.ts'
-import { demoFolder, startDemo, type Demo } from './demo.ts'
+import type { Demo } from './demo.ts'
+import { photoOf, startVisit, type Visit } from './visit.ts'
 
 describe('product pictures, in a real browser', () => {
-  let browser: Browser
+  let visit: Visit
   let page: Page
   let demo: Demo
-  let folder: Awaited<ReturnType<typeof demoFolder>>
-  let photo: { name: string; mimeType: string; buffer: Buffer }
-  const faults: string[] = []
+  let photo: Awaited<ReturnType<typeof photoOf>>
 
   beforeAll(async () => {
-    folder = await demoFolder()
-    const color = sharp({ create: { width: 400, height: 400, channels: 3, background: '#a98b5d' } }).jpeg().toBuffer()
-    ;[demo, browser] = await Promise.all([startDemo(folder.path, { DEMO_SPEED: '20' }), openBrowser()])
-    photo = { name: 'bag.jpg', mimeType: 'image/jpeg', buffer: await color }
-    page = await (await browser.newContext({ locale: 'en-US' })).newPage()
-    page.on('pageerror', (error) => faults.push(String(error)))
-    await page.goto(demo.ownerLink)
-    await page.getByRole('textbox').first().waitFor()
+    visit = await startVisit()
+    ;({ demo, page } = visit)
+    photo = await photoOf('bag.jpg', '#a98b5d', 400)
   }, 120_000)
 
-  afterAll(async () => {
-    await browser?.close()
-    await demo?.stop()
-    await folder?.remove()
-  }, 60_000)
+  afterAll(() => visit?.close(), 60_000)
 
   it('says what is missing and which file is none of its kind before anything is spent', async () => {
     await page.getByRole('navigation').getByText('Images').click()
@@ -66,7 +54,7 @@ describe('product pictures, in a real browser', () => {
     // The head says what the cards show.
     await page.getByText('1 of 2 pictures ready · 1 failed · 1 made again').waitFor()
     await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalHeight / image.naturalWidth)).toBeCloseTo(16 / 9, 1)
-    expect(faults).toEqual([])
+    expect(visit.faults).toEqual([])
   }, 120_000)
 
   it('whoever left and comes back finds it as it stands; the gallery fetches small copies only', async () => {
@@ -82,7 +70,7 @@ describe('product pictures, in a real browser', () => {
     const download = page.waitForEvent('download')
     await page.getByRole('dialog').getByRole('link', { name: /^Download/ }).click()
     expect((await download).suggestedFilename()).toMatch(/^Linen-bag-Cover\.png$/)
-    expect(faults).toEqual([])
+    expect(visit.faults).toEqual([])
   }, 60_000)
 
   it('cards do not crowd the page of songs', async () => {

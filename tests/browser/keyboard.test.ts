@@ -1,42 +1,26 @@
-import sharp from 'sharp'
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openBrowser } from './chromium.ts'
-import { demoFolder, startDemo, type Demo } from './demo.ts'
+import type { Demo } from './demo.ts'
+import { photoOf, startVisit, type Visit } from './visit.ts'
 
 const CHANGE = /^Change ?: Song suno/
 const SERVICE_KEY = 'a-service-key-for-the-keyboard-test-0123456789'
 
 describe('the page without a mouse, in a real browser', () => {
-  let browser: Browser
+  let visit: Visit
   let page: Page
   let demo: Demo
-  let folder: Awaited<ReturnType<typeof demoFolder>>
-  let photo: { name: string; mimeType: string; buffer: Buffer }
+  let photo: Awaited<ReturnType<typeof photoOf>>
   let job = ''
 
   beforeAll(async () => {
-    folder = await demoFolder()
-    const color = sharp({ create: { width: 200, height: 200, channels: 3, background: '#a98b5d' } }).jpeg().toBuffer()
-    ;[demo, browser] = await Promise.all([startDemo(folder.path, { DEMO_SPEED: '20', DEMO: 'on', SERVICE_ROLE_KEY: SERVICE_KEY }), openBrowser()])
-    photo = { name: 'bag.jpg', mimeType: 'image/jpeg', buffer: await color }
-    page = await newPage()
+    visit = await startVisit({ env: { DEMO: 'on', SERVICE_ROLE_KEY: SERVICE_KEY }, first: watchFocus })
+    ;({ demo, page } = visit)
+    photo = await photoOf('bag.jpg', '#a98b5d', 200)
     page.setDefaultTimeout(20_000)
-    await page.goto(demo.ownerLink)
-    await page.getByRole('textbox').first().waitFor()
   }, 120_000)
 
-  afterAll(async () => {
-    await browser?.close()
-    await demo?.stop()
-    await folder?.remove()
-  }, 60_000)
-
-  const newPage = async (options: BrowserContextOptions = {}) => {
-    const fresh = await (await browser.newContext({ locale: 'en-US', ...options })).newPage()
-    await fresh.addInitScript(watchFocus)
-    return fresh
-  }
+  afterAll(() => visit?.close(), 60_000)
 
   it('asks for pictures, watches them and tries one again by keys alone, and the focus is never lost', async () => {
     await page.goto(`${demo.url}/images`)
@@ -157,7 +141,7 @@ describe('the page without a mouse, in a real browser', () => {
   }, 30_000)
 
   it('a finger finds everything: on a phone nothing to press is smaller than its tip', async () => {
-    const phone = await newPage({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true })
+    const phone = await visit.newPage({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true })
     await phone.context().addCookies(await page.context().cookies())
     for (const path of ['/', '/images', new URL(job).pathname, '/wallet', '/notifications', '/operator/ledger']) {
       await phone.goto(demo.url + path)
@@ -169,7 +153,7 @@ describe('the page without a mouse, in a real browser', () => {
   }, 60_000)
 
   it('who signs in with a token is brought to the content', async () => {
-    const fresh = await newPage()
+    const fresh = await visit.newPage()
     await fresh.goto(`${demo.url}/wallet`)
     await fresh.getByLabel('Access token').fill(SERVICE_KEY)
     await fresh.keyboard.press('Enter')

@@ -1,35 +1,23 @@
-import sharp from 'sharp'
-import type { Browser, Page, Route } from 'playwright-core'
+import type { Page, Route } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openBrowser } from './chromium.ts'
-import { demoFolder, startDemo, type Demo } from './demo.ts'
+import type { Demo } from './demo.ts'
+import { photoOf, startVisit, type Visit } from './visit.ts'
 
 const CREATE = '**/functions/v1/create-generation-job-banana*'
 
 describe('what is paid, in a real browser', () => {
-  let browser: Browser
+  let visit: Visit
   let page: Page
   let demo: Demo
-  let folder: Awaited<ReturnType<typeof demoFolder>>
-  let photo: { name: string; mimeType: string; buffer: Buffer }
-  const faults: string[] = []
+  let photo: Awaited<ReturnType<typeof photoOf>>
 
   beforeAll(async () => {
-    folder = await demoFolder()
-    const color = sharp({ create: { width: 300, height: 300, channels: 3, background: '#58a98b' } }).jpeg().toBuffer()
-    ;[demo, browser] = await Promise.all([startDemo(folder.path, { DEMO_SPEED: '20' }), openBrowser()])
-    photo = { name: 'lamp.jpg', mimeType: 'image/jpeg', buffer: await color }
-    page = await (await browser.newContext({ locale: 'en-US' })).newPage()
-    page.on('pageerror', (error) => faults.push(String(error)))
-    await page.goto(demo.ownerLink)
-    await page.getByRole('textbox').first().waitFor()
+    visit = await startVisit()
+    ;({ demo, page } = visit)
+    photo = await photoOf('lamp.jpg', '#58a98b')
   }, 120_000)
 
-  afterAll(async () => {
-    await browser?.close()
-    await demo?.stop()
-    await folder?.remove()
-  }, 60_000)
+  afterAll(() => visit?.close(), 60_000)
 
   const call = (method: string, path: string, body?: object): Promise<any> =>
     page.evaluate(async ([method, path, body]) => {
@@ -135,7 +123,7 @@ describe('what is paid, in a real browser', () => {
     await page.goto(`${demo.url}/wallet`)
     await page.locator(`a[href="/images/${id}"]`).first().click()
     await page.waitForURL(`**/images/${id}`)
-    expect(faults).toEqual([])
+    expect(visit.faults).toEqual([])
   }, 60_000)
 
   it('on a phone "Same style" leads to the style that it put into the order', async () => {
