@@ -339,6 +339,17 @@ describe('slots', () => {
     expect(await free()).toBe(1)
   })
 
+  it('an attempt whose outcome nobody awaits any more gives its place back: who is asked again is not in their own way', async () => {
+    const story = await accepted()
+    const { account, attemptId } = story
+    const free = async () => (await test.db.transaction((tx) => takeSlots(tx, account, 64, { rate: null, concurrency: 1 }))).ids.length
+    await tell(story, slotOf(story), { kind: 'sending', attemptId }, { kind: 'lease_lost', repeatable: true })
+    expect(await free()).toBe(0)
+    const { generation, attempts } = await tell(story, { kind: 'grace_over', callbacksWork: false, repeatable: true })
+    expect([generation.state, attempts[0]!.state]).toEqual(['submitting', 'unknown'])
+    expect(await free()).toBe(1)
+  })
+
   it('while the breaker is open no slot is given', async () => {
     const account = await busyAccount(1)
     await test.db.query("update reprise.provider_accounts set breaker_until = reprise.now() + interval '1 minute' where account = $1", [account])

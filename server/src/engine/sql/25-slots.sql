@@ -23,10 +23,11 @@ begin
   end if;
   v_concurrency := coalesce(v_account.concurrency, p_concurrency);
   if v_concurrency is not null then
-    -- An attempt whose generation has ended is watched at most: should it never be heard of again, it must not keep its place.
+    -- An attempt whose generation has ended is watched at most: should it never be heard of again, it must not keep its
+    -- place. Nor must one whose outcome is awaited no longer: its generation is asked for again, and would wait for itself.
     wanted := least(wanted, v_concurrency - (select count(*) from reprise.attempts t
       join reprise.generations g on g.id = t.generation_id and g.finished_at is null
-      where t.account = p_account and t.state in ('intended', 'sent', 'accepted', 'unknown')));
+      where t.account = p_account and t.state in ('intended', 'sent', 'accepted', 'unknown') and (t.state <> 'unknown' or g.indeterminate_until is not null)));
   end if;
   wanted := greatest(wanted, 0);
   if wanted = 0 then return; end if;
